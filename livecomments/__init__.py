@@ -1,0 +1,1 @@
+"""Live comments: generated code, typed client, and what the four services share."""

@@ -1,0 +1,146 @@
+"""The log: JetStream streams that hold every event, and the NATS connection to them (design.md, sections 3 and 4)."""
+
+import asyncio
+import secrets
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import nats
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RePublish, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import BadRequestError, NotFoundError
+
+from livecomments.settings import Settings
+from livecomments.telemetry import log
+
+EPOCH_KEY = "livecomments-epoch"
+CONNECT_TIMEOUT_S = 10.0
+DUPLICATE_WINDOW_S = 120.0
+"""How long JetStream remembers a Nats-Msg-Id, and core a request_id."""
+
+_NAME_IN_USE = 10058
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One JetStream stream of the log. A comment stream lives in one shard, always the same."""
+
+    number: int
+    epoch: str
+    """Random name of this log's life: part of every cursor."""
+
+    @property
+    def name(self) -> str:
+        """Name of the JetStream stream."""
+        return shard_name(self.number)
+
+    def subject(self, stream_id: str) -> str:
+        """Where a stream's events are stored."""
+        return f"comments.{self.number}.{stream_id}"
+
+    def live_subject(self, stream_id: str) -> str:
+        """Where JetStream republishes what it has stored, with Nats-Sequence and Nats-Last-Sequence."""
+        return f"live.{self.number}.{stream_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """All shards, by number."""
+
+    shards: tuple[Shard, ...]
+
+    def shard_of(self, stream_id: str) -> Shard:
+        """The shard of a stream: CRC-32 of its id, modulo the number of shards; stable for ever."""
+        return self.shards[zlib.crc32(stream_id.encode()) % len(self.shards)]
+
+
+def shard_name(number: int) -> str:
+    return f"COMMENTS_{number}"
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[Client]:
+    """A NATS connection that reconnects for ever; a server that is frozen is given up after about 4 s.
+
+    ``on_reconnect`` runs after each reconnect: what a plain subscription missed meanwhile must be asked for.
+    Raises TimeoutError when no server answers within CONNECT_TIMEOUT_S.
+    """
+    logger = log()
+
+    async def report(error: Exception) -> None:
+        # A failed reconnect is reported here and nowhere else.
+        logger.warning("nats error", error=repr(error))
+
+    async def disconnected() -> None:
+        logger.warning("nats disconnected")
+
+    async def reconnected() -> None:
+        logger.info("nats reconnected")
+        if on_reconnect is not None:
+            await on_reconnect()
+
+    client = await asyncio.wait_for(
+        nats.connect(
+            list(settings.nats_url),
+            name=name,
+            error_cb=report,
+            disconnected_cb=disconnected,
+            reconnected_cb=reconnected,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            connect_timeout=2,
+            ping_interval=2,
+            max_outstanding_pings=2,
+            user_credentials=str(settings.nats_creds) if settings.nats_creds else None,
+        ),
+        CONNECT_TIMEOUT_S,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def open_log(js: JetStreamContext, settings: Settings) -> Log:
+    """The log as it stands, made first where it is missing. Any service may be the first to come."""
+    infos = [await _open_shard(js, settings, number) for number in range(settings.log_shards)]
+    return Log(tuple(Shard(number, _epoch(info)) for number, info in enumerate(infos)))
+
+
+async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> StreamInfo:
+    try:
+        return await js.stream_info(shard_name(number))
+    except NotFoundError:
+        pass
+    config = StreamConfig(
+        name=shard_name(number),
+        subjects=[f"comments.{number}.*"],
+        storage=StorageType.FILE,
+        num_replicas=settings.log_replicas,
+        # At its limit the log refuses; it never drops what was accepted.
+        discard=DiscardPolicy.NEW,
+        max_bytes=settings.log_bytes,
+        duplicate_window=DUPLICATE_WINDOW_S,
+        allow_direct=True,
+        republish=RePublish(src=f"comments.{number}.*", dest=f"live.{number}.{{{{wildcard(1)}}}}"),
+        metadata={EPOCH_KEY: secrets.token_hex(4)},
+    )
+    try:
+        return await js.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != _NAME_IN_USE:
+            raise
+        # Another service made it between our two calls; its epoch counts.
+        return await js.stream_info(shard_name(number))
+
+
+def _epoch(info: StreamInfo) -> str:
+    epoch = (info.config.metadata or {}).get(EPOCH_KEY)
+    if epoch is None:
+        raise RuntimeError(f"the JetStream stream {info.config.name} is not one of ours: it has no {EPOCH_KEY}")
+    return epoch

@@ -1,0 +1,103 @@
+"""Settings that several services share; each service adds its own in its ``settings.py``.
+
+Every field is an environment variable with the prefix ``LIVECOMMENTS_``: ``nats_url`` is ``LIVECOMMENTS_NATS_URL``.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from livecomments.tokens import TokenKey
+
+Addresses = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(
+        lambda value: (
+            tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        )
+    ),
+]
+"""Several ``host:port`` or URLs, separated by commas."""
+
+
+class Settings(BaseSettings):
+    """What every service needs: where NATS is, who may call, what the log looks like."""
+
+    model_config = SettingsConfigDict(env_prefix="LIVECOMMENTS_", frozen=True, extra="ignore")
+
+    nats_url: Addresses = ("nats://127.0.0.1:4222",)
+    """NATS servers, separated by commas."""
+    nats_creds: Path | None = None
+    """Credentials file for NATS."""
+    data_dir: Path = Path("data")
+    """Where the local instance keeps its secrets, its log and its database."""
+    service_token_file: Path | None = None
+    """Shared token by which our services know each other; default ``<data_dir>/secrets/service.token``."""
+    edge_jwt_secret_file: Path | None = None
+    """HS256 key of the users' tokens; default ``<data_dir>/secrets/jwt.key``."""
+    edge_jwt_issuer: str = "livecomments"
+    """Expected ``iss``."""
+    edge_jwt_audience: str = "livecomments"
+    """Expected ``aud``."""
+    ports_file: Path | None = None
+    """Where a service writes which addresses it took, once it serves (JSON: ``listen``, ``metrics``, ``pid``)."""
+    log_shards: Annotated[int, Field(ge=1, le=256)] = 1
+    """JetStream streams that the log is spread over."""
+    log_replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """Copies of each in a NATS cluster: 3 for production."""
+    log_bytes: Annotated[int, Field(ge=1024 * 1024)] = 8 * 1024**3
+    """Size of one shard at which posts are refused, bytes."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that is logged."""
+    drain_s: Annotated[float, Field(ge=0)] = 5.0
+    """How long calls under way may take after SIGTERM, seconds."""
+
+    def token_key(self) -> TokenKey:
+        """The key of the users' tokens; raises SettingsError when its file can't be read."""
+        path = self.edge_jwt_secret_file or self.data_dir / "secrets" / "jwt.key"
+        return TokenKey(_read_secret("EDGE_JWT_SECRET_FILE", path), self.edge_jwt_issuer, self.edge_jwt_audience)
+
+    def service_token(self) -> str:
+        """The services' shared token; raises SettingsError when its file can't be read."""
+        path = self.service_token_file or self.data_dir / "secrets" / "service.token"
+        return _read_secret("SERVICE_TOKEN_FILE", path).decode("ascii")
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names it, in one line."""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(settings_class: type[S]) -> S:
+    """Reads the environment; on a bad value writes one line that names it to stderr and exits with 2."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"][:1]).upper()
+            print(f"setting LIVECOMMENTS_{name}: {problem['msg']} (got {problem['input']!r})", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def split_address(name: str, text: str) -> tuple[str, int]:
+    """``host:port`` as a pair; raises SettingsError naming the setting."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"setting LIVECOMMENTS_{name}: must be host:port (got {text!r})")
+    return host.strip("[]"), int(port)
+
+
+def _read_secret(name: str, path: Path) -> bytes:
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(f"setting LIVECOMMENTS_{name}: {path}: {error.strerror}") from error
+    if len(secret) < 32:
+        raise SettingsError(f"setting LIVECOMMENTS_{name}: {path}: must hold at least 32 bytes")
+    return secret

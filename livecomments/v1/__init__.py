@@ -1,0 +1,1 @@
+"""Generated from ``protos/livecomments/v1`` by ``scripts/generate``."""
