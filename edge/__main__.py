@@ -1,0 +1,74 @@
+"""``python -m edge``: one edge process."""
+
+import signal
+import sys
+from contextlib import suppress
+
+import trio
+
+from edge.app import make_app
+from edge.server import Server, listen
+from edge.settings import EdgeSettings
+from edge.state import Edge, open_edge
+from livecomments.serving import write_ports
+from livecomments.settings import SettingsError, load, split_address
+from livecomments.telemetry import MetricsServer, configure_logging, log
+
+_GOODBYE_S = 2.0
+"""How long connections may take to end once their viewers were dismissed."""
+
+
+async def _serve(settings: EdgeSettings) -> None:
+    host, port = split_address("EDGE_LISTEN", settings.edge_listen)
+    with (
+        MetricsServer("EDGE_METRICS_LISTEN", settings.edge_metrics_listen) as metrics,
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+    ):
+        async with open_edge(settings) as edge:
+            try:
+                listener = listen(host, port)
+            except OSError as error:
+                raise SettingsError(
+                    f"setting LIVECOMMENTS_EDGE_LISTEN: {settings.edge_listen}: {error.strerror}"
+                ) from error
+            server = Server(make_app(edge), listener)
+            address = f"{host}:{listener.socket.getsockname()[1]}"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(server.run)
+                log().info("serving", listen=address, metrics=metrics.address)
+                if settings.ports_file is not None:
+                    write_ports(settings.ports_file, listen=address, metrics=metrics.address)
+                await anext(aiter(signals))
+                await _drain(edge, server)
+                nursery.cancel_scope.cancel()
+    log().info("stopped")
+
+
+async def _drain(edge: Edge, server: Server) -> None:
+    """Lets everyone go: no new requests, viewers closed a part at a time so that they don't come back all at once."""
+    log().info("draining", viewers=edge.viewers)
+    edge.is_draining = True
+    await server.stop_accepting()
+    await edge.feeds.dismiss_over(edge.settings.edge_drain_s)
+    with trio.move_on_after(_GOODBYE_S):
+        while edge.viewers:  # noqa: ASYNC110 (they end by themselves, each in its own connection)
+            await trio.sleep(0.02)
+
+
+def main() -> None:
+    """Ends with 0 after SIGTERM or SIGINT, 2 for a bad setting."""
+    settings = load(EdgeSettings)
+    configure_logging("edge", settings)
+    try:
+        with suppress(KeyboardInterrupt):
+            trio.run(_serve, settings, strict_exception_groups=True)
+    except* SettingsError as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        print(first, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

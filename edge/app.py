@@ -1,0 +1,81 @@
+"""The Quart application: routes, errors, CORS."""
+
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from edge.problems import problem
+from edge.routes.comments import comments
+from edge.routes.moderation import moderation
+from edge.routes.pages import pages
+from edge.routes.streams import streams
+from edge.shapes import encode
+from edge.state import EXTENSION, Edge
+from livecomments.errors import Reason, Refusal
+from livecomments.telemetry import log
+
+_ALLOW_HEADERS = "authorization, content-type, idempotency-key, last-event-id, x-grpc-web, grpc-timeout, x-user-agent"
+_ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE"
+_EXPOSE_HEADERS = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, ratelimit, ratelimit-policy, etag"
+
+
+def make_app(edge: Edge) -> QuartTrio:
+    """The application around one edge's state."""
+    app = QuartTrio("edge", static_folder=None)
+    app.extensions[EXTENSION] = edge
+    app.config["MAX_CONTENT_LENGTH"] = edge.settings.edge_body_max
+    for blueprint in (comments, streams, moderation, pages):
+        app.register_blueprint(blueprint)
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    _allow_origins(app, frozenset(edge.settings.edge_cors_origins))
+    return app
+
+
+async def _refused(refusal: Refusal) -> Response:
+    return problem(refusal)
+
+
+async def _http_error(error: HTTPException) -> Response:
+    """What Quart itself refuses. Routes that do not exist have no row in the error table, but the same form."""
+    if error.code == 413:
+        return problem(Refusal(Reason.BODY_TOO_LARGE, "the body is too large"))
+    status = error.code or 500
+    body = encode({"type": "about:blank", "title": error.name, "status": status})
+    response = Response(body, status, content_type="application/problem+json")
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+async def _unexpected(error: Exception) -> Response:
+    log().error("a request failed", path=request.path, exc_info=error)
+    return problem(Refusal(Reason.OVERLOADED, "something went wrong on our side", retry_after_ms=1_000))
+
+
+def _allow_origins(app: QuartTrio, origins: frozenset[str]) -> None:
+    def is_allowed(origin: str | None) -> bool:
+        return origin is not None and ("*" in origins or origin in origins)
+
+    @app.before_request
+    async def preflight() -> Response | None:
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+            return None
+        response = Response(b"", 204)
+        if is_allowed(request.headers.get("Origin")):
+            response.headers["Access-Control-Allow-Methods"] = _ALLOW_METHODS
+            response.headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
+            response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    @app.after_request
+    async def share(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if origins:
+            response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin is not None and is_allowed(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSE_HEADERS
+        return response

@@ -1,0 +1,123 @@
+"""The cores, and which of them owns a stream: rendezvous hashing over those that answer their health check."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import grpc
+import trio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from edge.posting import Link, Posts, merge_posts
+from edge.upstream import Metadata, call, duplex, open_channel
+from livecomments.errors import Reason, Refusal
+from livecomments.telemetry import log
+from livecomments.v1.comment_service_pb2_grpc import CommentServiceStub
+from livecomments.v1.stream_service_pb2_grpc import StreamServiceStub
+
+_HEALTH_S = 0.5
+"""How long a core may take to say that it is well, and how often it is asked."""
+
+
+@dataclass(eq=False)
+class Core:
+    """One core: its channel, its stubs, and the posts that go to it."""
+
+    address: str
+    channel: grpc.Channel
+    posts: Posts
+
+    def __post_init__(self) -> None:
+        self.comments = CommentServiceStub(self.channel)
+        self.streams = StreamServiceStub(self.channel)
+        self.is_well = False
+
+
+class Cores:
+    """All cores. Open with ``open_cores()``."""
+
+    def __init__(self, cores: Sequence[Core]) -> None:
+        self.all = cores
+        self.connected = trio.Event()
+        """Set once a core was reached for the first time."""
+
+    def owner(self, stream_id: str) -> Core:
+        """The core that a stream's posts go to; raises Refusal(OVERLOADED) when none is well."""
+        well = [core for core in self.all if core.is_well]
+        if not well:
+            raise Refusal(Reason.OVERLOADED, "no core answers", retry_after_ms=1_000)
+        return max(well, key=lambda core: _weight(core.address, stream_id))
+
+    async def run(self, core: Core, metadata: Metadata) -> None:
+        """Keeps the stream of posts to one core open, for as long as the core is well."""
+        health = health_pb2_grpc.HealthStub(core.channel)
+        while True:
+            if await _is_well(health):
+                async with (
+                    _ingest(core, metadata) as stream,
+                    trio.open_nursery() as both,
+                ):
+                    core.is_well = True
+                    self.connected.set()
+                    log().info("core reached", core=core.address)
+                    both.start_soon(_watch_health, health, both.cancel_scope)
+                    await core.posts.follow(stream)
+                    both.cancel_scope.cancel()
+                core.is_well = False
+                log().warning("core lost", core=core.address)
+                self._move(core)
+            await trio.sleep(random.uniform(0.05, 0.15))
+
+    def _move(self, lost: Core) -> None:
+        """Hands the posts that have no answer yet to their streams' next owners; repeating them is safe."""
+        if any(core.is_well for core in self.all):
+            for post in lost.posts.take_unanswered():
+                self.owner(post.item.post.stream_id).posts.adopt(post)
+
+
+def _ingest(core: Core, metadata: Metadata) -> AbstractAsyncContextManager[Link]:
+    return duplex(core.comments.IngestComments, metadata=metadata, merge=merge_posts)
+
+
+async def _is_well(health: health_pb2_grpc.HealthStub) -> bool:
+    try:
+        answer = await call(
+            health.Check,  # type: ignore[attr-defined]
+            health_pb2.HealthCheckRequest(),
+            timeout_s=_HEALTH_S,
+        )
+    except Refusal:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def _watch_health(health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
+    """Cuts the link to a core that is frozen or draining: its connection alone would not tell."""
+    while await _is_well(health):  # noqa: ASYNC110 (asks another process)
+        await trio.sleep(_HEALTH_S)
+    link.cancel()
+
+
+def _weight(address: str, stream_id: str) -> bytes:
+    return blake2b(f"{address} {stream_id}".encode(), digest_size=8).digest()
+
+
+@asynccontextmanager
+async def open_cores(addresses: Sequence[str], metadata: Metadata, waiting: int, wait_s: float) -> AsyncIterator[Cores]:
+    """Links to all cores for as long as the context is open."""
+    channels = [open_channel(address) for address in addresses]
+    cores = Cores(
+        [Core(address, channel, Posts(waiting, wait_s)) for address, channel in zip(addresses, channels, strict=True)]
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+            for core in cores.all:
+                nursery.start_soon(cores.run, core, metadata)
+                nursery.start_soon(core.posts.expire)
+            yield cores
+            nursery.cancel_scope.cancel()
+    finally:
+        for channel in channels:
+            channel.close()

@@ -1,0 +1,280 @@
+"""The feeds of all streams that are watched here, over one Relay stream to one fanout."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import trio
+
+from edge import metrics
+from edge.audience import Audience
+from edge.encodings import sse
+from edge.memory import FeedMemory, Limits
+from edge.upstream import Duplex, Metadata, collect, duplex, open_channel
+from livecomments.cursor import Cursor
+from livecomments.errors import Reason, Refusal
+from livecomments.telemetry import log
+from livecomments.v1 import feed_service_pb2 as pb
+from livecomments.v1.feed_service_pb2_grpc import FeedServiceStub
+
+JOIN_S = 3.0
+"""How long a subscribe waits for a topic's first snapshot."""
+BACKFILL_S = 5.0
+LINGER_S = 10.0
+"""A topic without viewers is kept for so long."""
+_TICK_S = 1.0
+_DISMISS_EVERY_S = 0.1
+
+Link = Duplex[pb.RelayRequest, pb.RelayResponse]
+
+
+@dataclass(eq=False)
+class Topic:
+    """One stream, as this edge knows it."""
+
+    stream_id: str
+    audience: Audience = field(default_factory=Audience)
+    memory: FeedMemory | None = None
+    """None until the first snapshot."""
+    refused: Refusal | None = None
+    settled: trio.Event = field(default_factory=trio.Event)
+    """The first snapshot or a refusal has come."""
+    users: int = 0
+    idle_since: float = 0.0
+    reported: int = 0
+    """Viewers that fanout was told of."""
+    held: list[pb.FeedBatch] | None = None
+    """Windows that wait while a hole before them is being filled; None when there is none."""
+    snapshots: int = 0
+    """How many have come: tells an answer to an older one that it is too late."""
+
+
+class Feeds:
+    """Topics by stream id. Open with ``open_feeds()``."""
+
+    def __init__(
+        self, fanouts: Sequence[str], limits: Limits, resume_events: int, metadata: Metadata, nursery: trio.Nursery
+    ) -> None:
+        self._fanouts = fanouts
+        self._limits = limits
+        self._resume_events = resume_events
+        self._metadata = metadata
+        self._nursery = nursery
+        self._topics: dict[str, Topic] = {}
+        self._link: Link | None = None
+        self._stub: FeedServiceStub | None = None
+        self._backfills: dict[tuple[str, Cursor], _Shared] = {}
+        self.connected = trio.Event()
+        """Set once a fanout was reached for the first time."""
+
+    @asynccontextmanager
+    async def topic(self, stream_id: str) -> AsyncIterator[tuple[Topic, FeedMemory]]:
+        """A stream's topic, with its first snapshot there, for as long as the context is open.
+
+        Raises Refusal: STREAM_NOT_FOUND, or OVERLOADED when no fanout gives a snapshot within JOIN_S.
+        """
+        topic = self._topics.get(stream_id)
+        if topic is None:
+            topic = self._topics[stream_id] = Topic(stream_id)
+            metrics.topics.inc()
+            self._join(topic)
+        topic.users += 1
+        try:
+            with trio.move_on_after(JOIN_S):
+                await topic.settled.wait()
+            if topic.refused is not None:
+                raise topic.refused
+            if topic.memory is None:
+                raise Refusal(Reason.OVERLOADED, "the feed is not reachable", retry_after_ms=1_000)
+            yield topic, topic.memory
+        finally:
+            topic.users -= 1
+            topic.idle_since = time.monotonic()
+            if topic.refused is not None and self._topics.get(stream_id) is topic:
+                self._forget(topic)
+
+    async def backfill(self, stream_id: str, cursor: Cursor) -> list[pb.FeedMessage]:
+        """What stands in the log after a cursor, up to now, in order. One read serves all who ask at once.
+
+        Raises Refusal when it is too much, trimmed away, or nobody can tell.
+        """
+        key = (stream_id, cursor)
+        shared = self._backfills.get(key)
+        if shared is None:
+            shared = self._backfills[key] = _Shared()
+            # In the edge's own nursery: the first who asked may go away, the others still want it.
+            self._nursery.start_soon(self._read_backfill, key, shared)
+        await shared.done.wait()
+        if shared.refusal is not None:
+            raise shared.refusal
+        return shared.messages
+
+    async def _read_backfill(self, key: tuple[str, Cursor], shared: "_Shared") -> None:
+        stream_id, cursor = key
+        request = pb.BackfillRequest(stream_id=stream_id, cursor=str(cursor), max_comments=self._resume_events)
+        try:
+            if self._stub is None:
+                raise Refusal(Reason.OVERLOADED, "the feed is not reachable", retry_after_ms=1_000)
+            answers = await collect(self._stub.Backfill, request, timeout_s=BACKFILL_S, metadata=self._metadata)
+            shared.messages = [message for answer in answers for message in answer.batch.messages]
+            metrics.backfills.labels("served").inc()
+        except Refusal as refusal:
+            shared.refusal = refusal
+            metrics.backfills.labels("refused").inc()
+        finally:
+            del self._backfills[key]
+            shared.done.set()
+
+    async def run(self) -> None:
+        """Keeps one Relay stream to one of the fanouts; a lost one is dialled again, at another where there is one."""
+        fanouts = random.sample(self._fanouts, len(self._fanouts))
+        turn = 0
+        while True:
+            with open_channel(fanouts[turn % len(fanouts)]) as channel:
+                self._stub = FeedServiceStub(channel)
+                async with duplex(self._stub.Relay, metadata=self._metadata) as link:
+                    await self._follow(link)
+                self._link = None
+                metrics.relay_breaks.inc()
+                log().warning("relay ended", fanout=fanouts[turn % len(fanouts)], error=_describe(link.ended_by))
+            turn += 1
+            await trio.sleep(random.uniform(0.05, 0.25))
+
+    async def report(self) -> None:
+        """Tells fanout how many watch, and drops topics that nobody uses any more."""
+        while True:
+            await trio.sleep(_TICK_S * random.uniform(0.9, 1.1))
+            now = time.monotonic()
+            for topic in list(self._topics.values()):
+                viewers = len(topic.audience)
+                if viewers != topic.reported and self._link is not None:
+                    topic.reported = viewers
+                    report = pb.ViewerReport(stream_id=topic.stream_id, viewers=viewers)
+                    self._link.send(pb.RelayRequest(viewers=report))
+                if not topic.users and now - topic.idle_since > LINGER_S:
+                    self._forget(topic)
+
+    async def dismiss_over(self, seconds: float) -> None:
+        """Ends every viewer's feed, a part at a time, so that they do not all come back at once."""
+        steps = max(1, round(seconds / _DISMISS_EVERY_S))
+        for left in range(steps, 0, -1):
+            for topic in self._topics.values():
+                topic.audience.dismiss(sse.retry(random.randint(200, 2_000)), parts=left)
+            if left == 1 or not any(len(topic.audience) for topic in self._topics.values()):
+                return
+            await trio.sleep(_DISMISS_EVERY_S)
+
+    async def _follow(self, link: Link) -> None:
+        self._link = link
+        for topic in self._topics.values():
+            self._join(topic)
+        async for response in link:
+            self.connected.set()
+            for update in response.updates:
+                if (watched := self._topics.get(update.stream_id)) is not None:
+                    self._update(watched, update)
+
+    def _join(self, topic: Topic) -> None:
+        if self._link is None:
+            return
+        cursor = str(topic.memory.cursor) if topic.memory else ""
+        topic.reported = 0
+        self._link.send(pb.RelayRequest(join=pb.Join(stream_id=topic.stream_id, cursor=cursor)))
+
+    def _forget(self, topic: Topic) -> None:
+        del self._topics[topic.stream_id]
+        metrics.topics.dec()
+        if self._link is not None:
+            self._link.send(pb.RelayRequest(leave=pb.Leave(stream_id=topic.stream_id)))
+
+    def _update(self, topic: Topic, update: pb.TopicUpdate) -> None:
+        match update.WhichOneof("message"):
+            case "snapshot":
+                self._take_snapshot(topic, update.snapshot)
+            case "batch" if topic.held is not None:
+                topic.held.append(update.batch)
+            case "batch":
+                self._take_batch(topic, update.batch)
+            case "viewers" if topic.memory is not None and topic.memory.count(update.viewers.viewers):
+                topic.audience.tell(sse.viewers(update.viewers.viewers))
+            case "refused":
+                topic.refused = Refusal(Reason(update.refused.reason))
+                topic.settled.set()
+                topic.audience.dismiss()
+
+    def _take_snapshot(self, topic: Topic, snapshot: pb.Snapshot) -> None:
+        topic.snapshots += 1
+        topic.held = None
+        if topic.memory is None:
+            topic.memory = FeedMemory(snapshot, self._limits)
+            topic.settled.set()
+        elif not snapshot.recovered:
+            # This fanout's memory does not reach back to ours; the log may.
+            topic.held = []
+            self._nursery.start_soon(self._fill_hole, topic, topic.memory, snapshot)
+
+    async def _fill_hole(self, topic: Topic, memory: FeedMemory, snapshot: pb.Snapshot) -> None:
+        there, turn = Cursor.parse(snapshot.cursor), topic.snapshots
+        try:
+            if there.epoch != memory.cursor.epoch:
+                raise Refusal(Reason.BAD_CURSOR, "the log has begun anew")
+            messages = await self.backfill(topic.stream_id, memory.cursor)
+            if topic.snapshots != turn:
+                return  # the relay was lost once more: whoever answers that snapshot fills the hole
+            self._take_batch(topic, pb.FeedBatch(messages=messages))
+        except Refusal as refusal:
+            if topic.snapshots != turn:
+                return
+            log().warning("the feed has a hole", stream=topic.stream_id, why=str(refusal))
+            topic.memory = FeedMemory(snapshot, self._limits)
+            topic.audience.tell(topic.memory.snapshot())
+        held, topic.held = topic.held or [], None
+        for batch in held:
+            self._take_batch(topic, batch)
+
+    def _take_batch(self, topic: Topic, batch: pb.FeedBatch) -> None:
+        memory = topic.memory
+        if memory is None:
+            return
+        window = memory.add(batch, time.monotonic())
+        if window is None:
+            return
+        topic.audience.show(window, memory.cursor.epoch)
+        _observe_lag(batch)
+        if memory.has_ended:
+            topic.audience.dismiss()
+
+
+@dataclass(eq=False)
+class _Shared:
+    done: trio.Event = field(default_factory=trio.Event)
+    messages: list[pb.FeedMessage] = field(default_factory=list)
+    refusal: Refusal | None = None
+
+
+def _observe_lag(batch: pb.FeedBatch) -> None:
+    now_ms = time.time() * 1000
+    for message in batch.messages:
+        if message.events.events[0].WhichOneof("kind") == "posted":
+            posted_at_ms = message.events.events[0].posted.comment.posted_at_ms
+            metrics.feed_lag_seconds.observe(max(0.0, now_ms - posted_at_ms) / 1000)
+
+
+def _describe(error: grpc.RpcError | None) -> str:
+    return "" if error is None else str(error).splitlines()[0]
+
+
+@asynccontextmanager
+async def open_feeds(
+    fanouts: Sequence[str], limits: Limits, resume_events: int, metadata: Metadata
+) -> AsyncIterator[Feeds]:
+    """Feeds for as long as the context is open."""
+    async with trio.open_nursery() as nursery:
+        feeds = Feeds(fanouts, limits, resume_events, metadata, nursery)
+        nursery.start_soon(feeds.run)
+        nursery.start_soon(feeds.report)
+        yield feeds
+        nursery.cancel_scope.cancel()

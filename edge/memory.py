@@ -1,0 +1,163 @@
+"""What the edge remembers of one stream's feed: the last comments, and the windows of the last seconds. Pure."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from edge.encodings import sse
+from edge.shapes import CommentShape, comment_shape, stream_shape
+from livecomments.cursor import Cursor
+from livecomments.v1 import comment_pb2 as pb
+from livecomments.v1 import feed_service_pb2 as feed
+
+HISTORY = 100
+"""Comments in a snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What fanout sent at once."""
+
+    messages: tuple[feed.FeedMessage, ...]
+    """In the log's order, never empty."""
+    encoded: bytes
+    at: float
+    """Monotonic seconds."""
+
+    @property
+    def last_seq(self) -> int:
+        return self.messages[-1].seq
+
+    @property
+    def event_count(self) -> int:
+        return sum(len(message.events.events) for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A cursor that memory reaches back to: what came after it, encoded; empty when nothing did."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TooOld:
+    """A cursor of this log, older than memory: fanout may know what came after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unservable:
+    """A cursor of another epoch, whose log is gone, or more was missed than a resume may bring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what is kept and given."""
+
+    keep_s: float
+    resume_events: int
+    resume_bytes: int
+
+
+class FeedMemory:
+    """One stream's feed as of ``cursor``. Not for several threads."""
+
+    def __init__(self, snapshot: feed.Snapshot, limits: Limits) -> None:
+        self._limits = limits
+        self.cursor = Cursor.parse(snapshot.cursor)
+        """Every event up to here has been taken in."""
+        self.floor = self.cursor.seq
+        """Every event after this seq stands in a window here."""
+        self.stream = snapshot.stream
+        self.viewers = snapshot.viewers
+        self._comments: deque[CommentShape] = deque((comment_shape(c) for c in snapshot.comments), HISTORY)
+        self._windows: deque[Window] = deque()
+        self._snapshot: bytes | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.stream.state == pb.STREAM_STATE_ENDED
+
+    def add(self, batch: feed.FeedBatch, now: float) -> Window | None:
+        """Takes a window in; None when everything in it was known already."""
+        messages = tuple(message for message in batch.messages if message.seq > self.cursor.seq)
+        if not messages:
+            return None
+        for message in messages:
+            for event in message.events.events:
+                self._apply(event)
+        window = Window(messages, sse.window(self.cursor.epoch, messages, self.viewers), now)
+        self.cursor = replace(self.cursor, seq=window.last_seq)
+        self._windows.append(window)
+        self._snapshot = None
+        while self._windows and self._windows[0].at < now - self._limits.keep_s:
+            self.floor = self._windows.popleft().last_seq
+        return window
+
+    def count(self, viewers: int) -> bool:
+        """Takes a new number of viewers; False when it is the old one."""
+        changed = viewers != self.viewers
+        if changed:
+            self.viewers = viewers
+            self._snapshot = None
+        return changed
+
+    def snapshot(self) -> bytes:
+        """The state at ``cursor``, encoded once for all who join before the next change."""
+        if self._snapshot is None:
+            stream = stream_shape(self.stream, self.viewers)
+            self._snapshot = sse.snapshot(stream, self._comments, self.cursor, recovered=False, viewers=self.viewers)
+        return self._snapshot
+
+    def recovered(self, cursor: Cursor) -> bytes:
+        """The first event of a resume that succeeds: no comments, and the client's own cursor."""
+        stream = stream_shape(self.stream, self.viewers)
+        return sse.snapshot(stream, (), cursor, recovered=True, viewers=self.viewers)
+
+    def since(self, cursor: Cursor) -> Missed | TooOld | Unservable:
+        """What came after a cursor. One ahead of this memory has missed nothing yet."""
+        if cursor.epoch != self.cursor.epoch:
+            return Unservable()
+        if cursor.seq < self.floor:
+            return TooOld()
+        windows = [window for window in self._windows if window.last_seq > cursor.seq]
+        parts = [window.encoded for window in windows]
+        if windows and windows[0].messages[0].seq <= cursor.seq:
+            # Another edge cut its windows elsewhere, or the client saw only a part of this one.
+            parts[0] = self.encode(message for message in windows[0].messages if message.seq > cursor.seq)
+        if not self.may_give(sum(window.event_count for window in windows), sum(map(len, parts))):
+            return Unservable()
+        return Missed(b"".join(parts))
+
+    def may_give(self, events: int, size: int) -> bool:
+        """Whether a resume may bring so many events and bytes; over that a fresh snapshot serves better."""
+        return events <= self._limits.resume_events and size <= self._limits.resume_bytes
+
+    def encode(self, messages: Iterable[feed.FeedMessage]) -> bytes:
+        return sse.window(self.cursor.epoch, messages, self.viewers)
+
+    def _apply(self, event: pb.Event) -> None:
+        match event.WhichOneof("kind"):
+            case "posted":
+                self._comments.append(comment_shape(event.posted.comment))
+            case "deleted":
+                gone = event.deleted.comment_id
+                kept = (comment for comment in self._comments if comment.comment_id != gone)
+                self._comments = deque(kept, HISTORY)
+                if self.stream.pinned.comment_id == gone:
+                    self.stream.ClearField("pinned")
+            case "pinned":
+                self.stream.pinned.CopyFrom(event.pinned.comment)
+            case "unpinned":
+                self.stream.ClearField("pinned")
+            case "updated":
+                pinned = self.stream.pinned if self.stream.HasField("pinned") else None
+                self.stream = pb.Stream()
+                self.stream.CopyFrom(event.updated.stream)
+                if pinned is not None:
+                    self.stream.pinned.CopyFrom(pinned)
+            case "ending":
+                self.stream.ends_at_ms = event.ending.ends_at_ms
+            case "ended":
+                self.stream.state = pb.STREAM_STATE_ENDED
+                self.stream.ended_at_ms = event.ended.ended_at_ms

@@ -1,0 +1,18 @@
+"""What the edge counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+connections = Gauge("livecomments_edge_connections", "Viewers that are connected")
+topics = Gauge("livecomments_edge_topics", "Streams that are watched here")
+deliveries = Counter("livecomments_edge_deliveries_total", "Comments handed to viewers (comments x viewers)")
+joins = Counter("livecomments_edge_joins_total", "Subscribes answered", ["outcome"])
+dropped_viewers = Counter("livecomments_edge_viewers_behind_total", "Viewers closed because they could not keep up")
+posts = Counter("livecomments_edge_posts_total", "Posts answered", ["outcome"])
+post_seconds = Histogram("livecomments_edge_post_seconds", "From a post's arrival to its answer", buckets=_LATENCY_S)
+feed_lag_seconds = Histogram(
+    "livecomments_edge_feed_lag_seconds", "From a comment's posted_at to its delivery here", buckets=_LATENCY_S
+)
+relay_breaks = Counter("livecomments_edge_relay_breaks_total", "Relay streams that ended and were dialled again")
+backfills = Counter("livecomments_edge_backfills_total", "Ranges asked of fanout for resumes", ["outcome"])

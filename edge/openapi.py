@@ -1,0 +1,3 @@
+"""The API's description."""
+
+DOCUMENT: dict[str, object] = {"openapi": "3.1.0", "info": {"title": "Live comments", "version": "1"}, "paths": {}}

@@ -1,0 +1,226 @@
+"""Comments: post, subscribe, replay, recent."""
+
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+import msgspec
+from quart import Blueprint, Response, request
+
+from edge import metrics
+from edge.encodings import sse
+from edge.requests import Query, idempotency_key, read_json
+from edge.routes.answers import answer, cacheable
+from edge.server import abort_connection
+from edge.shapes import CommentShape, comment_shapes, rfc3339
+from edge.state import Edge, body, identify, on_behalf, require_user, sender_address, this_edge
+from edge.subscribe import NothingMore, admit
+from livecomments.errors import FieldError, Reason, Refusal
+from livecomments.tokens import Identity
+from livecomments.v1 import comment_service_pb2 as rpc
+from livecomments.v1 import history_service_pb2 as history
+
+comments = Blueprint("comments", __name__)
+
+REPLAY_MAX_AGE_S = 30
+"""A deleted comment is gone from caches after so long."""
+_HOUR_MS = 3_600_000
+_YEARS_MS = 999_999_999_000
+
+LagMs = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+
+
+class PostComment(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /v1/streams/{id}/comments."""
+
+    text: str
+    client_ts: int = 0
+    lag_ms: LagMs = 0
+    meta: msgspec.Raw = msgspec.Raw()
+
+
+class Posted(msgspec.Struct):
+    """What a poster is told."""
+
+    comment_id: str
+    posted_at: str
+    offset_ms: int
+    cursor: str
+
+
+class ReplayPage(msgspec.Struct, omit_defaults=True):
+    """A page of a replay window, in the log's order."""
+
+    comments: list[CommentShape]
+    through_cursor: str
+    complete: bool
+    next_pagination_token: str | None = None
+
+
+class RecentPage(msgspec.Struct, omit_defaults=True):
+    """The latest comments, oldest first."""
+
+    comments: list[CommentShape]
+    cursor: str
+    oldest_cursor: str | None = None
+
+
+@comments.post("/v1/streams/<stream_id>/comments")
+async def post_comment(stream_id: str) -> Response:
+    """Posts one comment; 202 once it is durable."""
+    began = time.monotonic()
+    outcome = "accepted"
+    try:
+        posted = await _post(this_edge(), stream_id, began)
+    except Refusal as refusal:
+        outcome = refusal.reason
+        raise
+    finally:
+        metrics.posts.labels(outcome).inc()
+        metrics.post_seconds.observe(time.monotonic() - began)
+    comment = posted.comment
+    return answer(Posted(comment.comment_id, rfc3339(comment.posted_at_ms), comment.offset_ms, posted.cursor), 202)
+
+
+async def _post(edge: Edge, stream_id: str, now: float) -> rpc.PostCommentResponse:
+    if edge.is_draining:
+        raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+    author = require_user()
+    edge.addresses.admit(sender_address(), now)
+    key = idempotency_key(request.headers.get("Idempotency-Key"))
+    form = read_json(await body(), PostComment)
+    post = rpc.PostCommentRequest(
+        stream_id=stream_id,
+        text=_unicode(form.text),
+        # Our own key where the client gave none: then we at least may repeat the post when a core is lost.
+        request_id=key or f"edge:{random.getrandbits(96):024x}",
+        lag_ms=form.lag_ms,
+        meta_json=bytes(form.meta).decode(),
+        client_ts_ms=form.client_ts,
+    )
+    item = rpc.IngestItem(author_id=author.user_id, author_name=author.name, role=_role(author, stream_id), post=post)
+    return await edge.cores.owner(stream_id).posts.post(item)
+
+
+def _unicode(text: str) -> str:
+    # JSON can write half of a surrogate pair; protobuf and every reader downstream would choke on it.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refusal(
+            Reason.INVALID_FIELD, "text: holds half of a surrogate pair", (FieldError("text", "must be Unicode text"),)
+        ) from None
+    return text
+
+
+def _role(author: Identity, stream_id: str) -> rpc.Role.ValueType:
+    """The role that the token gives in this stream; core checks a host against the stream."""
+    if author.role == rpc.ROLE_MODERATOR and stream_id not in author.streams:
+        return rpc.ROLE_VIEWER
+    return author.role
+
+
+@comments.get("/v1/streams/<stream_id>/comments/subscribe")
+async def subscribe(stream_id: str) -> Response:
+    """The feed as server-sent events."""
+    edge = this_edge()
+    query = Query(request.args.to_dict(flat=False), frozenset({"last_event_id"}))
+    cursor = request.headers.get("Last-Event-ID") or query.text("last_event_id")
+    if edge.is_draining:
+        return _come_back(
+            Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+        )
+    feed = _feed(edge, identify(), stream_id, cursor)
+    try:
+        first = await anext(feed)
+    except NothingMore:
+        metrics.joins.labels("over").inc()
+        return Response(b"", 204)
+    except Refusal as refusal:
+        metrics.joins.labels(refusal.reason).inc()
+        if refusal.reason.http_status == 503:
+            return _come_back(refusal)
+        raise
+    metrics.joins.labels("accepted").inc()
+    return _event_stream(_chain(first, feed))
+
+
+async def _feed(edge: Edge, identity: Identity, stream_id: str, cursor: str) -> AsyncGenerator[bytes]:
+    abort = abort_connection()
+    async with admit(edge.feeds, identity, stream_id, cursor) as admission:
+        if edge.viewers >= edge.settings.edge_max_viewers:
+            raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+        viewer = admission.enter(edge.settings.edge_backlog_bytes, abort)
+        edge.viewers += 1
+        try:
+            async for data in viewer.chunks(edge.settings.edge_heartbeat_s):
+                yield data
+        finally:
+            edge.viewers -= 1
+            admission.topic.audience.leave(viewer)
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for data in rest:
+            yield data
+
+
+def _come_back(refusal: Refusal) -> Response:
+    """A native EventSource gives up for good on any status but 200: it is told when to come back instead."""
+    is_event_source = request.headers.get("Accept") == sse.CONTENT_TYPE and "Sec-Fetch-Mode" in request.headers
+    if not is_event_source:
+        raise refusal
+    return _event_stream(_once(sse.retry(refusal.retry_after_ms + random.randint(0, 2_000))))
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _event_stream(data: AsyncIterator[bytes]) -> Response:
+    response = Response(data, content_type=sse.CONTENT_TYPE)
+    response.timeout = None
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+@comments.get("/v1/streams/<stream_id>/comments")
+async def replay(stream_id: str) -> Response:
+    """A window of the recording's timeline."""
+    query = Query(request.args.to_dict(flat=False), frozenset({"start_time", "duration", "limit", "pagination_token"}))
+    page = await this_edge().storages.read(
+        lambda stub: stub.ListComments,
+        history.ListCommentsRequest(
+            stream_id=stream_id,
+            start_offset_ms=query.milliseconds("start_time", 0, 0, _YEARS_MS),
+            duration_ms=query.milliseconds("duration", 60_000, 1, _HOUR_MS),
+            page_size=query.integer("limit", 200, 1, 1_000),
+            page_token=query.text("pagination_token"),
+        ),
+        on_behalf(),
+    )
+    shape = ReplayPage(comment_shapes(page.comments), page.through_cursor, page.complete, page.next_page_token or None)
+    # A request with a token may have opened a private stream: what it brought is nobody else's.
+    if page.complete and "Authorization" not in request.headers:
+        return cacheable(shape, REPLAY_MAX_AGE_S)
+    return answer(shape)
+
+
+@comments.get("/v1/streams/<stream_id>/comments/recent")
+async def recent(stream_id: str) -> Response:
+    """The latest comments, and backwards from there."""
+    query = Query(request.args.to_dict(flat=False), frozenset({"limit", "cursor"}))
+    page = await this_edge().storages.read(
+        lambda stub: stub.ListRecentComments,
+        history.ListRecentCommentsRequest(
+            stream_id=stream_id, page_size=query.integer("limit", 100, 1, 200), page_token=query.text("cursor")
+        ),
+        on_behalf(),
+    )
+    return answer(RecentPage(comment_shapes(page.comments), page.through_cursor, page.next_page_token or None))

@@ -1,0 +1,101 @@
+"""Hypercorn's connections on our own listening socket."""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from quart import request
+from quart_trio import QuartTrio
+
+ABORT = "livecomments.abort"
+"""ASGI extension: cuts the request's connection, whatever waits on it."""
+BACKLOG = 4096
+HEAD_MAX_BYTES = 16 * 1024
+KEEP_ALIVE_S = 75
+
+
+def listen(host: str, port: int) -> trio.SocketListener:
+    """A listening socket; raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    raw = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        raw.bind((host, port))
+        raw.listen(BACKLOG)
+    except OSError:
+        raw.close()
+        raise
+    raw.setblocking(False)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(raw))
+
+
+class Connection(TCPServer):
+    """One of Hypercorn's connections, which a request may cut."""
+
+    async def run(self) -> None:
+        handle = self.app
+
+        async def with_extensions(scope: Any, *rest: Any) -> None:
+            scope.setdefault("extensions", {})[ABORT] = self.abort
+            await handle(scope, *rest)
+
+        self.app = cast("Any", with_extensions)
+        await super().run()
+
+    def abort(self) -> None:
+        """Cuts the connection: a send that waits for a stalled reader fails at once."""
+        stream: trio.abc.Stream = self.stream
+        transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        with suppress(OSError):
+            cast("trio.SocketStream", transport).socket.shutdown(socket.SHUT_RDWR)
+
+
+def abort_connection() -> Callable[[], None]:
+    """What cuts the current request's connection."""
+    return cast("Callable[[], None]", request.scope["extensions"][ABORT])
+
+
+class Server:
+    """Serves an application on a listener until it is told to drain."""
+
+    def __init__(self, app: QuartTrio, listener: trio.SocketListener) -> None:
+        self._listener = listener
+        self._config = Config()
+        self._config.include_server_header = False
+        self._config.h11_max_incomplete_size = HEAD_MAX_BYTES
+        self._config.keep_alive_timeout = KEEP_ALIVE_S
+        self._config.accesslog = None
+        self._app = ASGIWrapper(cast("Any", app))
+        self._context = WorkerContext(None)
+        self._accepting = trio.CancelScope()
+        self._connections = 0
+        self._idle = trio.Event()
+
+    async def run(self) -> None:
+        """Accepts until ``stop_accepting``, then returns when the last connection has ended."""
+        state: dict[str, Any] = {}
+        lifespan = Lifespan(self._app, self._config, state)
+        async with trio.open_nursery() as outer:
+            await outer.start(lifespan.handle_lifespan)
+            await lifespan.wait_for_startup()
+            async with trio.open_nursery() as connections:
+
+                async def serve(stream: trio.SocketStream) -> None:
+                    await Connection(self._app, self._config, self._context, state, cast("Any", stream))
+
+                with self._accepting:
+                    await trio.serve_listeners(serve, [self._listener], handler_nursery=connections)
+            await lifespan.wait_for_shutdown()
+            outer.cancel_scope.cancel()
+
+    async def stop_accepting(self) -> None:
+        """Refuses new connections; idle ones are closed, requests under way go on."""
+        self._accepting.cancel()
+        await self._context.terminated.set()

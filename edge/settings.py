@@ -1,0 +1,50 @@
+"""Settings of the edge; see ``livecomments.settings`` for those that all services share."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from livecomments.settings import Addresses, Settings
+
+
+class EdgeSettings(Settings):
+    """One edge process."""
+
+    edge_listen: str = "127.0.0.1:8080"
+    """Where browsers and phones come in, host:port."""
+    edge_metrics_listen: str = "127.0.0.1:9180"
+    """Where Prometheus reads, host:port."""
+    core_urls: Addresses = ("127.0.0.1:7101",)
+    """Cores, host:port, separated by commas; each stream belongs to one of them."""
+    fanout_urls: Addresses = ("127.0.0.1:7201",)
+    """Fanouts; one is used at a time."""
+    storage_urls: Addresses = ("127.0.0.1:7301",)
+    """Storages; asked in turn."""
+    edge_address_rate: Annotated[float, Field(ge=0)] = 50
+    """Posts from one address, per second; 0 lifts the limit."""
+    edge_address_burst: Annotated[int, Field(ge=1)] = 200
+    """Posts from one address at once."""
+    edge_body_max: Annotated[int, Field(ge=1024)] = 16 * 1024
+    """Largest request body, bytes."""
+    edge_cors_origins: Addresses = ()
+    """Origins (scheme://host[:port]) whose pages may call; ``*`` for any."""
+    edge_trusted_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    """Proxies in front that append to X-Forwarded-For; 0 takes the peer's own address."""
+    edge_heartbeat_s: Annotated[float, Field(gt=0)] = 15
+    """A silent feed shows life after so many seconds."""
+    edge_backlog_bytes: Annotated[int, Field(ge=16 * 1024)] = 256 * 1024
+    """What may wait for one viewer, bytes; over that it is disconnected and resumes by cursor."""
+    edge_max_viewers: Annotated[int, Field(ge=1)] = 20_000
+    """Viewers of one process; over that a subscribe is refused with OVERLOADED."""
+    edge_resume_s: Annotated[float, Field(gt=0)] = 30
+    """Windows are kept in memory for so long, for viewers that come back, seconds."""
+    edge_resume_max_events: Annotated[int, Field(ge=1)] = 2_000
+    """Most events that a resume may bring; over that the viewer gets a fresh snapshot."""
+    edge_resume_max_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
+    """The same in bytes."""
+    edge_drain_s: Annotated[float, Field(ge=0)] = 20
+    """Viewers are closed over so many seconds after SIGTERM."""
+    edge_post_wait_s: Annotated[float, Field(gt=0)] = 2
+    """A post that has no answer after so long gets 503."""
+    edge_posts_waiting: Annotated[int, Field(ge=1)] = 10_000
+    """Posts that may wait for an answer at once; over that OVERLOADED."""

@@ -1,0 +1,81 @@
+"""What the protos look like as JSON (design.md, section 7), for every encoding and every HTTP answer."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from livecomments.v1 import comment_pb2 as pb
+
+encode = msgspec.json.Encoder().encode
+"""JSON without line breaks, so that it stands in one SSE data line."""
+
+_STATES = {pb.STREAM_STATE_LIVE: "live", pb.STREAM_STATE_ENDED: "ended"}
+_VISIBILITIES = {pb.STREAM_VISIBILITY_PUBLIC: "public", pb.STREAM_VISIBILITY_PRIVATE: "private"}
+
+
+class CommentShape(msgspec.Struct, omit_defaults=True):
+    """One comment."""
+
+    comment_id: str
+    author_id: str
+    author_name: str
+    text: str
+    posted_at: str
+    offset_ms: int
+    lag_ms: int = 0
+    meta: msgspec.Raw = msgspec.Raw()
+
+
+class StreamShape(msgspec.Struct, omit_defaults=True):
+    """One stream. ``viewers`` is approximate."""
+
+    stream_id: str
+    title: str
+    state: str
+    visibility: str
+    host_id: str
+    started_at: str
+    slow_mode_s: int
+    viewers: int
+    ended_at: str | None = None
+    ends_at: str | None = None
+    pinned: CommentShape | None = None
+
+
+def rfc3339(ms: int) -> str:
+    """Milliseconds since the Unix epoch as RFC 3339, UTC, always with three decimals."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def comment_shape(comment: pb.Comment) -> CommentShape:
+    return CommentShape(
+        comment.comment_id,
+        comment.author_id,
+        comment.author_name,
+        comment.text,
+        rfc3339(comment.posted_at_ms),
+        comment.offset_ms,
+        comment.lag_ms,
+        msgspec.Raw(comment.meta_json.encode()) if comment.meta_json else msgspec.Raw(),
+    )
+
+
+def comment_shapes(comments: Iterable[pb.Comment]) -> list[CommentShape]:
+    return [comment_shape(comment) for comment in comments]
+
+
+def stream_shape(stream: pb.Stream, viewers: int) -> StreamShape:
+    return StreamShape(
+        stream.stream_id,
+        stream.title,
+        _STATES.get(stream.state, "live"),
+        _VISIBILITIES.get(stream.visibility, "public"),
+        stream.host_id,
+        rfc3339(stream.started_at_ms),
+        stream.slow_mode_s,
+        viewers,
+        rfc3339(stream.ended_at_ms) if stream.ended_at_ms else None,
+        rfc3339(stream.ends_at_ms) if stream.ends_at_ms and not stream.ended_at_ms else None,
+        comment_shape(stream.pinned) if stream.HasField("pinned") else None,
+    )

@@ -1,0 +1,109 @@
+"""What the routes work with: everything one edge process holds."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from quart import current_app, request
+
+from edge.auth import Authenticator
+from edge.cores import Cores, open_cores
+from edge.feeds import Feeds, open_feeds
+from edge.limits import AddressLimit, client_address
+from edge.memory import Limits
+from edge.settings import EdgeSettings
+from edge.storages import Storages
+from edge.upstream import Metadata
+from livecomments.errors import Reason, Refusal
+from livecomments.identity import SERVICE_TOKEN_KEY
+from livecomments.tokens import Identity
+
+EXTENSION = "livecomments"
+
+
+@dataclass(eq=False)
+class Edge:
+    """One edge process. Open with ``open_edge()``."""
+
+    settings: EdgeSettings
+    service: Metadata
+    """Our own identity, for calls to the other services."""
+    authenticator: Authenticator
+    addresses: AddressLimit
+    cores: Cores
+    feeds: Feeds
+    storages: Storages
+    viewers: int = 0
+    is_draining: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Reached everything once, and not on the way out. Whatever is lost later is answered request by request:
+        taking all edges away at once would turn a hiccup into an outage.
+        """
+        return self.cores.connected.is_set() and self.feeds.connected.is_set() and not self.is_draining
+
+
+@asynccontextmanager
+async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
+    """Everything, for as long as the context is open; raises SettingsError."""
+    service = ((SERVICE_TOKEN_KEY, settings.service_token()),)
+    limits = Limits(settings.edge_resume_s, settings.edge_resume_max_events, settings.edge_resume_max_bytes)
+    storages = Storages(settings.storage_urls)
+    try:
+        async with (
+            open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
+            open_feeds(settings.fanout_urls, limits, settings.edge_resume_max_events, service) as feeds,
+        ):
+            yield Edge(
+                settings,
+                service,
+                Authenticator(settings.token_key()),
+                AddressLimit(settings.edge_address_rate, settings.edge_address_burst),
+                cores,
+                feeds,
+                storages,
+            )
+    finally:
+        storages.close()
+
+
+def this_edge() -> Edge:
+    """The edge that handles the current request."""
+    return cast("Edge", current_app.extensions[EXTENSION])
+
+
+def identify() -> Identity:
+    """Who sends the current request; raises Refusal(UNAUTHENTICATED) for a bad token."""
+    return this_edge().authenticator.identify(request.headers.get("Authorization"))
+
+
+def require_user() -> Identity:
+    """The same, for what needs a user."""
+    identity = identify()
+    if not identity.is_user:
+        raise Refusal(Reason.UNAUTHENTICATED, "a token is needed: Authorization: Bearer <token>")
+    return identity
+
+
+def on_behalf() -> Metadata:
+    """Metadata for a call that the other service decides by the user's own token."""
+    authorization = request.headers.get("Authorization")
+    service = this_edge().service
+    return (*service, ("authorization", authorization)) if authorization else service
+
+
+def sender_address() -> str:
+    """Where the current request comes from, for the per-address limit."""
+    settings = this_edge().settings
+    return client_address(request.remote_addr or "", request.headers.get("X-Forwarded-For"), settings.edge_trusted_hops)
+
+
+async def body() -> bytes:
+    """The current request's body; raises Refusal(BODY_TOO_LARGE) as soon as it is known to be."""
+    limit = this_edge().settings.edge_body_max
+    length = request.content_length
+    if length is not None and length > limit:
+        raise Refusal(Reason.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
+    return cast("bytes", await request.get_data())

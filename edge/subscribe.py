@@ -1,0 +1,115 @@
+"""The one decision about a subscribe, whichever way it came in."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from edge.audience import Viewer
+from edge.encodings import sse
+from edge.feeds import Feeds, Topic
+from edge.memory import FeedMemory, Missed, TooOld, Unservable
+from livecomments.cursor import BadCursor, Cursor
+from livecomments.errors import Reason, Refusal
+from livecomments.tokens import Identity
+from livecomments.v1 import comment_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a viewer is given: ``first`` to begin with, then the topic's windows after ``skip_through``."""
+
+    topic: Topic
+    first: bytes
+    skip_through: int
+    is_over: bool
+    """The stream has ended: nothing comes after ``first``."""
+
+    def enter(self, backlog: int, abort: Callable[[], None]) -> Viewer:
+        """Makes the viewer one of the audience. No await may stand between the decision and this."""
+        viewer = Viewer(self.first, backlog, abort, self.skip_through)
+        self.topic.audience.enter(viewer)
+        if self.is_over:
+            viewer.end()
+        return viewer
+
+
+class NothingMore(Exception):
+    """The stream has ended and the cursor stands behind its last event: 204, which stops an EventSource."""
+
+
+@asynccontextmanager
+async def admit(feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str) -> AsyncIterator[Admission]:
+    """Decides a subscribe; the topic is held for as long as the context is open.
+
+    Raises Refusal (BAD_CURSOR, STREAM_NOT_FOUND, UNAUTHENTICATED, FORBIDDEN, OVERLOADED) or NothingMore.
+    """
+    cursor = parse_cursor(cursor_text)
+    async with feeds.topic(stream_id) as (topic, memory):
+        require_watch(identity, memory.stream)
+        if cursor is None:
+            yield _fresh(topic)
+            return
+        if memory.has_ended and cursor.epoch == memory.cursor.epoch and cursor.seq >= memory.cursor.seq:
+            raise NothingMore
+        match memory.since(cursor):
+            case Missed(data):
+                yield _resumed(topic, memory, cursor, data, skip_through=cursor.seq)
+            case TooOld():
+                yield await _resume_from_log(feeds, topic, cursor)
+            case Unservable():
+                yield _fresh(topic)
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """None for no cursor; raises Refusal(BAD_CURSOR)."""
+    try:
+        return Cursor.parse(text) if text else None
+    except BadCursor as error:
+        raise Refusal(Reason.BAD_CURSOR, "Last-Event-ID is not a cursor of this system") from error
+
+
+def require_watch(identity: Identity, stream: pb.Stream) -> None:
+    """Raises UNAUTHENTICATED without a token, FORBIDDEN with one that does not open this private stream."""
+    if not identity.may_watch(stream):
+        reason = Reason.FORBIDDEN if identity.is_user else Reason.UNAUTHENTICATED
+        raise Refusal(reason, "this stream is private: a token that names it is needed")
+
+
+async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor) -> Admission:
+    try:
+        messages = await feeds.backfill(topic.stream_id, cursor)
+    except Refusal:
+        # Never a part: who can't have all that was missed begins afresh, and is told so.
+        return _fresh(topic)
+    memory = topic.memory
+    assert memory is not None
+    if memory.cursor.epoch != cursor.epoch:
+        return _fresh(topic)
+    reached = messages[-1].seq if messages else cursor.seq
+    # The log was read after memory's floor was passed, so up to there nothing is missing; memory has what came after.
+    after = memory.since(Cursor(cursor.epoch, max(reached, memory.floor)))
+    if not isinstance(after, Missed):
+        return _fresh(topic)
+    data = memory.encode(messages) + after.data
+    if not memory.may_give(sum(len(message.events.events) for message in messages), len(data)):
+        return _fresh(topic)
+    return _resumed(topic, memory, cursor, data, skip_through=reached)
+
+
+def _fresh(topic: Topic) -> Admission:
+    memory = topic.memory
+    assert memory is not None
+    first = _retry() + memory.snapshot()
+    if memory.has_ended:
+        first += sse.ended(memory.stream.ended_at_ms)
+    return Admission(topic, first, 0, memory.has_ended)
+
+
+def _resumed(topic: Topic, memory: FeedMemory, cursor: Cursor, data: bytes, *, skip_through: int) -> Admission:
+    return Admission(topic, _retry() + memory.recovered(cursor) + data, skip_through, memory.has_ended)
+
+
+def _retry() -> bytes:
+    # Jittered, so that the viewers of a lost edge do not all come back at once.
+    return sse.retry(random.randint(500, 2_500))
