@@ -1,10 +1,12 @@
 """The feeds of all streams that are watched here, over one Relay stream to one fanout."""
 
+import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import grpc
 import trio
@@ -26,6 +28,8 @@ BACKFILL_S = 5.0
 LINGER_S = 10.0
 """A topic without viewers is kept for so long."""
 _TICK_S = 1.0
+_STEADY_S = 5.0
+_BACKOFF_MAX_S = 1.0
 _DISMISS_EVERY_S = 0.1
 
 Link = Duplex[pb.RelayRequest, pb.RelayResponse]
@@ -131,17 +135,18 @@ class Feeds:
     async def run(self) -> None:
         """Keeps one Relay stream to one of the fanouts; a lost one is dialled again, at another where there is one."""
         fanouts = random.sample(self._fanouts, len(self._fanouts))
-        turn = 0
-        while True:
-            with open_channel(fanouts[turn % len(fanouts)]) as channel:
+        failures = 0
+        for fanout in itertools.cycle(fanouts):
+            began = time.monotonic()
+            with open_channel(fanout) as channel:
                 self._stub = FeedServiceStub(channel)
                 async with duplex(self._stub.Relay, metadata=self._metadata) as link:
                     await self._follow(link)
                 self._link = None
-                metrics.relay_breaks.inc()
-                log().warning("relay ended", fanout=fanouts[turn % len(fanouts)], error=_describe(link.ended_by))
-            turn += 1
-            await trio.sleep(random.uniform(0.05, 0.25))
+            metrics.relay_breaks.inc()
+            log().warning("relay ended", fanout=fanout, error=_describe(link.ended_by))
+            failures = 0 if time.monotonic() - began > _STEADY_S else failures + 1
+            await trio.sleep(random.uniform(0.5, 1) * min(_BACKOFF_MAX_S, 0.1 * 2**failures))
 
     async def report(self) -> None:
         """Tells fanout how many watch, and drops topics that nobody uses any more."""
@@ -264,7 +269,7 @@ def _observe_lag(batch: pb.FeedBatch) -> None:
 
 
 def _describe(error: grpc.RpcError | None) -> str:
-    return "" if error is None else str(error).splitlines()[0]
+    return "" if error is None else str(cast("grpc.Call", error).details())
 
 
 @asynccontextmanager

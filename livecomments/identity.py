@@ -1,5 +1,7 @@
 """Who calls a service, checked before any method runs (design.md, section 6)."""
 
+from __future__ import annotations
+
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar

@@ -8,6 +8,7 @@ import pytest
 from livecomments.local import make_secrets
 from livecomments.settings import Settings
 from tests.processes import NatsServer
+from tests.system import System
 
 
 @pytest.fixture
@@ -34,3 +35,10 @@ def nats_server(data_dir: Path) -> Iterator[NatsServer]:
 def settings(nats_server: NatsServer, data_dir: Path) -> Settings:
     """What all services share, for this test's server and folder."""
     return Settings(nats_url=(nats_server.url,), data_dir=data_dir)
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system, shared by tests that leave its processes alone; each makes streams of its own."""
+    with System(tmp_path_factory.mktemp("system"), core_user_rate="0", edge_address_rate="0") as running:
+        yield running

@@ -1,0 +1,26 @@
+// @ts-check
+/** A face for each author without a picture: a hue and an initial, the same on every screen. */
+
+/**
+ * @param {string} authorId
+ * @returns {number} degrees, 0 to 359
+ */
+export function hueOf(authorId) {
+  // FNV-1a, 32 bits: neighbours in the alphabet land far apart.
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(authorId)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash % 360;
+}
+
+/**
+ * The first character as people see it (an emoji of several code points is one), in upper case.
+ *
+ * @param {string} name
+ */
+export function initialOf(name) {
+  const trimmed = name.trim();
+  if (!trimmed) return "?";
+  if (typeof Intl.Segmenter !== "function") return [...trimmed][0].toUpperCase();
+  const [first] = new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(trimmed);
+  return first.segment.toUpperCase();
+}

@@ -1,0 +1,42 @@
+// @ts-check
+/** Whether the list stays at its newest comment. */
+
+/** So near to the end counts as the end: subpixels and a nudge of the finger are no decision. */
+const SLACK_PX = 48;
+
+export class Follow {
+  #lastTop = 0;
+  #atEnd = true;
+  #pauses = 0;
+
+  /** @returns {boolean} */
+  get following() {
+    return this.#atEnd && this.#pauses === 0;
+  }
+
+  /**
+   * The list was scrolled. Only a move upwards leaves the end: content that grows moves nothing.
+   *
+   * @param {{top: number, height: number, client: number}} box scrollTop, scrollHeight, clientHeight in px
+   */
+  scrolled({ top, height, client }) {
+    if (height - top - client <= SLACK_PX) this.#atEnd = true;
+    else if (top < this.#lastTop) this.#atEnd = false;
+    this.#lastTop = top;
+  }
+
+  /** We moved the list to its end ourselves. @param {number} top scrollTop afterwards, px */
+  movedToEnd(top) {
+    this.#atEnd = true;
+    this.#lastTop = top;
+  }
+
+  /** The list stands still while something in it is being used; each call needs its `resume`. */
+  pause() {
+    this.#pauses += 1;
+  }
+
+  resume() {
+    this.#pauses = Math.max(0, this.#pauses - 1);
+  }
+}

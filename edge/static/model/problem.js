@@ -1,0 +1,90 @@
+// @ts-check
+/** Why a request failed: an RFC 9457 problem, or that no answer came. */
+
+/** The reason of a problem that we made ourselves: no answer came, or none that we understand. */
+export const UNREACHABLE = "UNREACHABLE";
+
+/** @typedef {{pointer: string, detail: string}} FieldError */
+
+export class Problem extends Error {
+  /**
+   * @param {object} what
+   * @param {number} what.status HTTP status; 0 when no answer came
+   * @param {string} [what.reason] stable word of the error table
+   * @param {string} [what.detail] for people
+   * @param {FieldError[]} [what.errors] bad fields, `pointer` as in "#/text"
+   * @param {number} [what.retryAfterMs] when to try again; 0 when the server didn't say
+   */
+  constructor({ status, reason = UNREACHABLE, detail = "", errors = [], retryAfterMs = 0 }) {
+    super(detail || reason);
+    this.name = "Problem";
+    this.status = status;
+    this.reason = reason;
+    this.detail = detail;
+    this.errors = errors;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Nothing is wrong with the request itself: the same one may go through later. */
+  get isTransient() {
+    return this.status === 0 || this.status === 500 || (this.status >= 502 && this.status <= 504);
+  }
+
+  /**
+   * What to tell the user.
+   *
+   * @returns {string}
+   */
+  get words() {
+    const fields = this.errors.map((error) => error.detail).filter(Boolean);
+    return fields.join(" · ") || this.detail || WORDS[this.reason] || `The server answered with ${this.status}.`;
+  }
+
+  /**
+   * The detail of one bad field; undefined when that field is fine.
+   *
+   * @param {string} name
+   */
+  field(name) {
+    return this.errors.find((error) => error.pointer === `#/${name}`)?.detail;
+  }
+
+  /**
+   * @param {Response} response with a status that is not 2xx
+   * @returns {Promise<Problem>}
+   */
+  static async from(response) {
+    const body = await response.json().catch(() => ({}));
+    return new Problem({
+      status: response.status,
+      reason: typeof body.reason === "string" ? body.reason : UNREACHABLE,
+      detail: typeof body.detail === "string" ? body.detail : "",
+      errors: Array.isArray(body.errors) ? body.errors : [],
+      retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
+    });
+  }
+}
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  [UNREACHABLE]: "The server can’t be reached.",
+  UNAUTHENTICATED: "Your token is missing, not valid or has expired.",
+  FORBIDDEN: "Your token doesn’t allow this.",
+  STREAM_NOT_FOUND: "There is no such stream.",
+  STREAM_ENDED: "This stream has ended.",
+  OVERLOADED: "The server is busy.",
+};
+
+/**
+ * Retry-After, in seconds or as a date (RFC 9110, section 10.2.3).
+ *
+ * @param {string | null} header
+ * @param {number} now ms since the Unix epoch
+ * @returns {number} milliseconds; 0 when there is none
+ */
+export function retryAfterMs(header, now = Date.now()) {
+  if (!header) return 0;
+  const seconds = Number(header);
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
+  return ms > 0 ? ms : 0;
+}

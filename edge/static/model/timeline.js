@@ -1,0 +1,264 @@
+// @ts-check
+/**
+ * Which comments are on the screen, in the log's order.
+ *
+ * - `settled`: what the feed or the history brought, oldest first.
+ * - `own`: what was written here and the feed has not brought yet; stands behind everything else.
+ * - `held`: what came while the reader is further up; joins `settled` when they come back down.
+ */
+
+/** @typedef {import("./api.js").Comment} Comment */
+/** @typedef {import("./api.js").Accepted} Accepted */
+
+/**
+ * One comment on the screen. A changed item is a new object, under the same key.
+ *
+ * @typedef {object} Item
+ * @property {string} key never changes; not always the comment's id
+ * @property {Comment} comment
+ * @property {"posted" | "sending"} state
+ */
+
+/** Comments that are kept while the reader follows; and that are held for one who doesn't. */
+export const MOST = 500;
+const DELETED_REMEMBERED = 1_000;
+
+export class Timeline {
+  /** @type {Item[]} */
+  #settled = [];
+  /** @type {Item[]} */
+  #own = [];
+  /** @type {Item[]} */
+  #held = [];
+  /** What is held doesn't follow on what is settled: something between them was dropped. */
+  #gap = false;
+  #following = true;
+  /** Ids that must not come back, in the order of their deletion. @type {Set<string>} */
+  #deleted = new Set();
+
+  /** Rises when the oldest comments were dropped: a page token that continues from them is of no use any more. */
+  drops = 0;
+
+  get following() {
+    return this.#following;
+  }
+
+  /** Comments that wait for the reader to come back down. */
+  get waiting() {
+    return this.#held.filter((item) => !this.#isShown(item)).length;
+  }
+
+  /** @returns {readonly Item[]} what is on the screen, oldest first */
+  get items() {
+    return [...this.#settled, ...this.#held.filter((item) => this.#isShown(item)), ...this.#own];
+  }
+
+  /** @param {string} commentId */
+  find(commentId) {
+    return this.items.find((item) => item.comment.comment_id === commentId);
+  }
+
+  /**
+   * The feed starts anew: these are the latest comments, whatever came before.
+   *
+   * @param {Comment[]} comments in the log's order
+   */
+  reset(comments) {
+    const ids = new Set(comments.map((comment) => comment.comment_id));
+    const last = comments.at(-1)?.posted_at ?? "";
+    // One of ours that should be among them and isn't was deleted while we were away.
+    this.#own = this.#own.filter(
+      ({ state, comment }) => state === "sending" || ids.has(comment.comment_id) || comment.posted_at > last,
+    );
+    const shown = this.#settled.filter((item) => ids.has(item.comment.comment_id));
+    const known = [...this.#settled, ...this.#held];
+    const overlap = known.findIndex((item) => ids.has(item.comment.comment_id));
+    const items = new Map(known.map((item) => [item.comment.comment_id, item]));
+    if (overlap < 0) {
+      this.#held = [];
+      if (this.#following) {
+        this.#drop(this.#settled.length);
+      } else {
+        this.#gap = true;
+      }
+      for (const comment of comments) this.#take(comment, undefined);
+      return;
+    }
+    // Between two that are in both, only deleted ones can be missing from the newer.
+    const before = known.slice(0, overlap);
+    const inFront = Math.min(before.length, this.#settled.length);
+    this.#held = before.slice(inFront);
+    this.#settled = before.slice(0, inFront);
+    const lastShown = shown.at(-1)?.comment.comment_id;
+    let held = !this.#following && lastShown === undefined;
+    for (const comment of comments) {
+      if (!held && !this.#following) this.#settled.push(items.get(comment.comment_id) ?? this.#item(comment));
+      else this.#take(comment, items.get(comment.comment_id));
+      if (!this.#following && comment.comment_id === lastShown) held = true;
+    }
+    this.#trim();
+  }
+
+  /**
+   * What the feed brought.
+   *
+   * @param {Comment[]} comments in the log's order
+   */
+  append(comments) {
+    const known = this.#ids();
+    for (const comment of comments) {
+      if (known.has(comment.comment_id) || this.#deleted.has(comment.comment_id)) continue;
+      this.#take(comment, undefined);
+    }
+    this.#trim();
+  }
+
+  /**
+   * A page of older comments.
+   *
+   * @param {Comment[]} comments in the log's order
+   * @returns {number} how many of them were new
+   */
+  prepend(comments) {
+    const known = this.#ids();
+    for (const { comment } of this.#own) known.add(comment.comment_id);
+    const fresh = comments.filter(({ comment_id: id }) => !known.has(id) && !this.#deleted.has(id));
+    this.#settled.unshift(...fresh.map((comment) => this.#item(comment)));
+    return fresh.length;
+  }
+
+  /** @param {string} commentId */
+  remove(commentId) {
+    this.#deleted.add(commentId);
+    if (this.#deleted.size > DELETED_REMEMBERED) {
+      const [oldest] = this.#deleted;
+      this.#deleted.delete(oldest);
+    }
+    const stays = (/** @type {Item} */ item) => item.comment.comment_id !== commentId;
+    this.#settled = this.#settled.filter(stays);
+    this.#held = this.#held.filter(stays);
+    this.#own = this.#own.filter(stays);
+  }
+
+  /**
+   * Shows a comment that is being sent.
+   *
+   * @param {string} key
+   * @param {Comment} comment its `comment_id` is not known yet
+   */
+  sending(key, comment) {
+    this.#own.push({ key, comment, state: "sending" });
+  }
+
+  /**
+   * The server took it. The feed may have brought it already.
+   *
+   * @param {string} key
+   * @param {Accepted} accepted
+   */
+  accepted(key, accepted) {
+    const index = this.#own.findIndex((item) => item.key === key);
+    if (index < 0) return;
+    const { comment_id, posted_at, offset_ms } = accepted;
+    if (this.#ids().has(comment_id) || this.#deleted.has(comment_id)) {
+      this.#own.splice(index, 1);
+      return;
+    }
+    const comment = { ...this.#own[index].comment, comment_id, posted_at, offset_ms };
+    this.#own[index] = { key, comment, state: "posted" };
+  }
+
+  /** @param {string} key */
+  refused(key) {
+    this.#own = this.#own.filter((item) => item.key !== key);
+  }
+
+  /**
+   * The reader came down to the newest comments, or left them.
+   *
+   * @param {boolean} following
+   */
+  follow(following) {
+    if (following === this.#following) return;
+    this.#following = following;
+    if (!following) return;
+    if (this.#gap) this.#drop(this.#settled.length);
+    this.#settled.push(...this.#held);
+    this.#held = [];
+    this.#gap = false;
+    this.#trim();
+  }
+
+  /**
+   * @param {Comment} comment
+   * @param {Item | undefined} existing
+   */
+  #take(comment, existing) {
+    this.#settleOwnBefore(comment.posted_at);
+    const own = this.#own.findIndex((item) => isSame(item, comment));
+    const [adopted] = own < 0 ? [] : this.#own.splice(own, 1);
+    if (adopted) this.#place({ key: adopted.key, comment, state: "posted" });
+    else this.#place(existing ?? this.#item(comment));
+  }
+
+  /**
+   * The feed is past the place of one of ours: it won't come any more (a busy feed brings a sample only). Within a
+   * stream `posted_at` never falls, so its place is here.
+   *
+   * @param {string} postedAt
+   */
+  #settleOwnBefore(postedAt) {
+    const isPast = (/** @type {Item} */ item) => item.state === "posted" && item.comment.posted_at < postedAt;
+    for (const item of this.#own.filter(isPast)) this.#place(item);
+    this.#own = this.#own.filter((item) => !isPast(item));
+  }
+
+  /** @param {Item} item */
+  #place(item) {
+    (this.#following ? this.#settled : this.#held).push(item);
+  }
+
+  /** Ours stay on the screen when the feed brings them, held or not. @param {Item} item */
+  #isShown(item) {
+    return !this.#gap && item.key !== item.comment.comment_id;
+  }
+
+  #trim() {
+    if (this.#following) this.#drop(this.#settled.length - MOST);
+    if (this.#held.length > MOST) {
+      this.#held.splice(0, this.#held.length - MOST);
+      this.#gap = true;
+    }
+  }
+
+  /** @param {number} count of the oldest */
+  #drop(count) {
+    if (count <= 0) return;
+    this.#settled.splice(0, count);
+    this.drops += 1;
+  }
+
+  #ids() {
+    return new Set([...this.#settled, ...this.#held].map((item) => item.comment.comment_id));
+  }
+
+  /**
+   * @param {Comment} comment
+   * @returns {Item}
+   */
+  #item(comment) {
+    return { key: comment.comment_id, comment, state: "posted" };
+  }
+}
+
+/**
+ * Whether the feed's comment is this one of ours. The feed can be faster than the answer to the post, so one without
+ * an id is known by its author and text.
+ *
+ * @param {Item} own
+ * @param {Comment} comment
+ */
+function isSame(own, comment) {
+  if (own.state === "posted") return own.comment.comment_id === comment.comment_id;
+  return own.comment.author_id === comment.author_id && own.comment.text === comment.text;
+}

@@ -1,0 +1,159 @@
+"""The whole system for tests: nats-server, core, storage, fanout and one edge, each a real process."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from livecomments.local import make_secrets
+from livecomments.settings import Settings
+from tests.processes import NatsServer, Service, eventually
+from tests.viewers import Viewer
+
+
+class System:
+    """Starts on entering, ends on leaving. Each part keeps its port and its data over kill() and start()."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        make_secrets(data_dir)
+        self.data_dir = data_dir
+        self._settings = {"drain_s": "1", "edge_drain_s": "0.2", **settings}
+        self._key = Settings(data_dir=data_dir).token_key()
+        self._open = ExitStack()
+        self.nats = NatsServer(data_dir)
+        self.client = httpx.Client(timeout=10, trust_env=False)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            opening.enter_context(self.client)
+            opening.enter_context(self.nats)
+            self._settings["nats_url"] = self.nats.url
+            self.core = opening.enter_context(self.service("core"))
+            self.storage = opening.enter_context(self.service("storage"))
+            # Deleting and pinning may need what only the store still has.
+            self._settings["storage_urls"] = self.storage.address
+            self.fanout = opening.enter_context(self.service("fanout"))
+            self._settings["core_urls"] = self.core.address
+            self._settings["fanout_urls"] = self.fanout.address
+            self.edge = opening.enter_context(self.service("edge"))
+            self.ready()
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def service(self, name: str, instance: str = "", **settings: str) -> Service:
+        """One more process of a kind; enter it to start it."""
+        return Service(name, self.data_dir, instance, **{**self._settings, **settings})
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.edge.address}"
+
+    def ready(self) -> None:
+        """Waits until the edge may be sent requests, and posts and feeds are reachable again after a kill."""
+        eventually(lambda: self._status("/readyz") == 200, "the edge is ready")
+
+    def _status(self, path: str) -> int:
+        try:
+            return self.client.get(self.url + path).status_code
+        except httpx.TransportError:
+            return 0
+
+    def token(
+        self, user: str, *, name: str = "", role: str = "viewer", ttl_s: float = 3600, streams: tuple[str, ...] = ()
+    ) -> str:
+        return self._key.issue(user, name=name, role=role, ttl_s=ttl_s, streams=streams)
+
+    def request(
+        self, method: str, path: str, body: object = None, *, token: str = "", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """One request to the edge's API; ``path`` begins with ``/``."""
+        all_headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        return self.client.request(method, self.url + path, content=content, headers=all_headers)
+
+    def create_stream(self, stream_id: str = "", *, host: str = "host", **fields: Any) -> str:
+        """A new stream of a host; returns its id."""
+        stream_id = stream_id or f"s-{uuid.uuid4().hex[:12]}"
+        body = {"title": "A test", "stream_id": stream_id, **fields}
+        answer = self.request("POST", "/v1/streams", body, token=self.token(host, role="host"))
+        assert answer.status_code == 201, answer.text
+        return stream_id
+
+    def try_post(
+        self, stream_id: str, text: str, *, user: str = "ann", token: str = "", key: str = "", **fields: Any
+    ) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        token = token or self.token(user)
+        return self.request(
+            "POST", f"/v1/streams/{stream_id}/comments", {"text": text, **fields}, token=token, headers=headers
+        )
+
+    def post(self, stream_id: str, text: str, *, user: str = "ann", **fields: Any) -> dict[str, Any]:
+        """Posts a comment and returns the answer; fails unless it is accepted."""
+        answer = self.try_post(stream_id, text, user=user, **fields)
+        assert answer.status_code == 202, answer.text
+        posted: dict[str, Any] = answer.json()
+        return posted
+
+    def post_until_accepted(
+        self, stream_id: str, text: str, *, user: str = "ann", timeout_s: float = 20
+    ) -> dict[str, Any]:
+        """Posts as a good client does: repeats with the same key while the answer is 503 or there is none."""
+        key = uuid.uuid4().hex
+
+        def once() -> dict[str, Any] | None:
+            try:
+                answer = self.try_post(stream_id, text, user=user, key=key)
+            except httpx.TransportError:
+                return None
+            assert answer.status_code in (202, 503), answer.text
+            return answer.json() if answer.status_code == 202 else None
+
+        return eventually(once, f"the comment {text!r} is accepted", timeout_s)
+
+    def end_stream(self, stream_id: str, *, host: str = "host") -> None:
+        answer = self.request("POST", f"/v1/streams/{stream_id}/end", token=self.token(host, role="host"))
+        assert answer.status_code == 200, answer.text
+
+    def watch(self, stream_id: str, *, token: str = "", cursor: str = "", query: str = "") -> Viewer:
+        """A viewer that has its snapshot."""
+        viewer = Viewer(self.url, stream_id, token=token, cursor=cursor, query=query)
+        viewer.until(lambda v: v.events or (v.status and v.status != 200), "the first event")
+        return viewer
+
+    def replay(
+        self, stream_id: str, *, start: float = 0, duration: float = 3600, limit: int = 200, token: str = ""
+    ) -> list[dict[str, Any]]:
+        """All comments of a window, read page by page."""
+        comments: list[dict[str, Any]] = []
+        page_token = ""
+        while True:
+            query = f"?start_time={start}&duration={duration}&limit={limit}"
+            query += f"&pagination_token={page_token}" if page_token else ""
+            answer = self.request("GET", f"/v1/streams/{stream_id}/comments{query}", token=token)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            comments += page["comments"]
+            page_token = page.get("next_pagination_token", "")
+            if not page_token:
+                return comments
+
+    def stored(
+        self, stream_id: str, is_enough: Callable[[list[dict[str, Any]]], object], timeout_s: float = 15
+    ) -> list[dict[str, Any]]:
+        """The replay, once the writer has brought what is waited for."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            comments = self.replay(stream_id)
+            if is_enough(comments):
+                return comments
+            assert time.monotonic() < deadline, f"stored only {len(comments)} comments within {timeout_s} s"
+            time.sleep(0.02)
