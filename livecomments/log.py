@@ -109,7 +109,7 @@ async def connect(
 async def open_log(js: JetStreamContext, settings: Settings) -> Log:
     """The log as it stands, made first where it is missing. Any service may be the first to come."""
     infos = [await _open_shard(js, settings, number) for number in range(settings.log_shards)]
-    return Log(tuple(Shard(number, _epoch(info)) for number, info in enumerate(infos)))
+    return Log(tuple(Shard(number, epoch_of(info)) for number, info in enumerate(infos)))
 
 
 async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> StreamInfo:
@@ -139,7 +139,8 @@ async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> 
         return await js.stream_info(shard_name(number))
 
 
-def _epoch(info: StreamInfo) -> str:
+def epoch_of(info: StreamInfo) -> str:
+    """The epoch of a shard's JetStream stream; raises RuntimeError when the stream is not one of ours."""
     epoch = (info.config.metadata or {}).get(EPOCH_KEY)
     if epoch is None:
         raise RuntimeError(f"the JetStream stream {info.config.name} is not one of ours: it has no {EPOCH_KEY}")
