@@ -152,16 +152,17 @@ class Refusal(Exception):
         )
 
     @classmethod
-    def from_rpc_error(cls, error: grpc.RpcError) -> "Refusal":
+    def from_rpc_error(cls, error: grpc.RpcError, otherwise: Reason = Reason.OVERLOADED) -> "Refusal":
         """What a failed call means to its caller. A status without our ErrorInfo (the service is away, too slow, or
-        broken) becomes OVERLOADED, so that nothing foreign leaks through; use it for calls that change nothing.
+        broken) becomes ``otherwise``, so that nothing foreign leaks through: OVERLOADED fits calls that change
+        nothing, NOT_CONFIRMED those that may have been carried out all the same.
         """
         call = cast("grpc.Call", error)
         status = rpc_status.from_call(call)
         if status is None:
-            return cls(Reason.OVERLOADED, _away(call), retry_after_ms=1_000)
+            return cls(otherwise, _away(call), retry_after_ms=1_000)
         found = _from_details(status.details)
-        return replace(found, detail=status.message) if found else cls(Reason.OVERLOADED, _away(call), (), 1_000)
+        return replace(found, detail=status.message) if found else cls(otherwise, _away(call), (), 1_000)
 
 
 def invalid(field: str, detail: str) -> Refusal:
