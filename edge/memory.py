@@ -106,7 +106,9 @@ class FeedMemory:
         """The state at ``cursor``, encoded once for all who join before the next change."""
         if self._snapshot is None:
             stream = stream_shape(self.stream, self.viewers)
-            self._snapshot = sse.snapshot(stream, self._comments, self.cursor, recovered=False, viewers=self.viewers)
+            self._snapshot = sse.snapshot(
+                stream, list(self._comments), self.cursor, recovered=False, viewers=self.viewers
+            )
         return self._snapshot
 
     def recovered(self, cursor: Cursor) -> bytes:

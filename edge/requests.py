@@ -20,7 +20,7 @@ def read_json(body: bytes, form: type[T]) -> T:
         return msgspec.json.decode(body, type=form)
     except msgspec.ValidationError as error:
         raise _misfit(str(error)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(Reason.MALFORMED_BODY, f"the body is not JSON: {error}") from None
 
 

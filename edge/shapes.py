@@ -24,7 +24,7 @@ class CommentShape(msgspec.Struct, omit_defaults=True):
     posted_at: str
     offset_ms: int
     lag_ms: int = 0
-    meta: msgspec.Raw = msgspec.Raw()
+    meta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class StreamShape(msgspec.Struct, omit_defaults=True):
@@ -57,7 +57,7 @@ def comment_shape(comment: pb.Comment) -> CommentShape:
         rfc3339(comment.posted_at_ms),
         comment.offset_ms,
         comment.lag_ms,
-        msgspec.Raw(comment.meta_json.encode()) if comment.meta_json else msgspec.Raw(),
+        msgspec.Raw(comment.meta_json.encode()) if comment.meta_json else msgspec.UNSET,
     )
 
 

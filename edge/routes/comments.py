@@ -38,7 +38,7 @@ class PostComment(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     client_ts: int = 0
     lag_ms: LagMs = 0
-    meta: msgspec.Raw = msgspec.Raw()
+    meta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Posted(msgspec.Struct):
@@ -97,7 +97,7 @@ async def _post(edge: Edge, stream_id: str, now: float) -> rpc.PostCommentRespon
         # Our own key where the client gave none: then we at least may repeat the post when a core is lost.
         request_id=key or f"edge:{random.getrandbits(96):024x}",
         lag_ms=form.lag_ms,
-        meta_json=bytes(form.meta).decode(),
+        meta_json="" if form.meta is msgspec.UNSET else bytes(form.meta).decode(),
         client_ts_ms=form.client_ts,
     )
     item = rpc.IngestItem(author_id=author.user_id, author_name=author.name, role=_role(author, stream_id), post=post)

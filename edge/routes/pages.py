@@ -4,7 +4,8 @@ from pathlib import Path
 
 from quart import Blueprint, Response, send_from_directory
 
-from edge.openapi import DOCUMENT
+from edge.openapi import document
+from edge.reasons import errors_page
 from edge.shapes import encode
 from edge.state import this_edge
 
@@ -44,16 +45,12 @@ async def replay(stream_id: str) -> Response:  # noqa: ARG001 (the page reads it
     return await _page("replay.html")
 
 
-@pages.get("/docs")
-async def docs() -> Response:
-    """The API in short."""
-    return await _page("docs.html")
-
-
 @pages.get("/docs/errors")
 async def errors() -> Response:
     """Every reason of a refusal; problem details point here."""
-    return await _page("errors.html")
+    response = Response(errors_page(), content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = _CSP
+    return response
 
 
 @pages.get("/static/<path:name>")
@@ -80,4 +77,4 @@ async def readyz() -> Response:
 @pages.get("/openapi.json")
 async def openapi() -> Response:
     """Describes the API: OpenAPI 3.1."""
-    return Response(encode(DOCUMENT), content_type="application/json")
+    return Response(encode(document()), content_type="application/json")

@@ -141,7 +141,7 @@ export class Api {
    */
   postComment(streamId, text, key) {
     return this.request("POST", streamPath(streamId, "/comments"), {
-      body: { text, client_ts: new Date().toISOString() },
+      body: { text, client_ts: Date.now() },
       headers: { "Idempotency-Key": key },
     });
   }

@@ -1,8 +1,10 @@
 // @ts-check
 /** Whether the list stays at its newest comment. */
 
-/** So near to the end counts as the end: subpixels and a nudge of the finger are no decision. */
+/** On the way down, so near to the end counts as the end. */
 const SLACK_PX = 48;
+/** Fractions of a pixel are no distance. */
+const NOTHING_PX = 2;
 
 export class Follow {
   #lastTop = 0;
@@ -20,7 +22,8 @@ export class Follow {
    * @param {{top: number, height: number, client: number}} box scrollTop, scrollHeight, clientHeight in px
    */
   scrolled({ top, height, client }) {
-    if (height - top - client <= SLACK_PX) this.#atEnd = true;
+    const left = height - top - client;
+    if (left <= NOTHING_PX || (top > this.#lastTop && left <= SLACK_PX)) this.#atEnd = true;
     else if (top < this.#lastTop) this.#atEnd = false;
     this.#lastTop = top;
   }

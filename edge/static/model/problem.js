@@ -1,8 +1,9 @@
 // @ts-check
 /** Why a request failed: an RFC 9457 problem, or that no answer came. */
 
-/** The reason of a problem that we made ourselves: no answer came, or none that we understand. */
-export const UNREACHABLE = "UNREACHABLE";
+/** Reasons that are not in the error table: no answer came; an answer came, but not from our edge. */
+const UNREACHABLE = "UNREACHABLE";
+const UNKNOWN = "UNKNOWN";
 
 /** @typedef {{pointer: string, detail: string}} FieldError */
 
@@ -36,8 +37,7 @@ export class Problem extends Error {
    * @returns {string}
    */
   get words() {
-    const fields = this.errors.map((error) => error.detail).filter(Boolean);
-    return fields.join(" · ") || this.detail || WORDS[this.reason] || `The server answered with ${this.status}.`;
+    return this.detail || WORDS[this.reason] || `The server answered with ${this.status}.`;
   }
 
   /**
@@ -57,7 +57,7 @@ export class Problem extends Error {
     const body = await response.json().catch(() => ({}));
     return new Problem({
       status: response.status,
-      reason: typeof body.reason === "string" ? body.reason : UNREACHABLE,
+      reason: typeof body.reason === "string" ? body.reason : UNKNOWN,
       detail: typeof body.detail === "string" ? body.detail : "",
       errors: Array.isArray(body.errors) ? body.errors : [],
       retryAfterMs: retryAfterMs(response.headers.get("retry-after")),

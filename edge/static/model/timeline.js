@@ -64,37 +64,28 @@ export class Timeline {
    * @param {Comment[]} comments in the log's order
    */
   reset(comments) {
-    const ids = new Set(comments.map((comment) => comment.comment_id));
-    const last = comments.at(-1)?.posted_at ?? "";
-    // One of ours that should be among them and isn't was deleted while we were away.
-    this.#own = this.#own.filter(
-      ({ state, comment }) => state === "sending" || ids.has(comment.comment_id) || comment.posted_at > last,
-    );
-    const shown = this.#settled.filter((item) => ids.has(item.comment.comment_id));
     const known = [...this.#settled, ...this.#held];
+    const items = new Map([...known, ...this.#own].map((item) => [item.comment.comment_id, item]));
+    const latest = comments.map((comment) => items.get(comment.comment_id) ?? makeItem(comment));
+    const ids = new Set(comments.map((comment) => comment.comment_id));
+    // One of ours that should be among them and isn't was deleted while we were away.
+    const last = comments.at(-1)?.posted_at ?? "";
+    this.#own = this.#own.filter(
+      ({ state, comment }) => state === "sending" || (!ids.has(comment.comment_id) && comment.posted_at > last),
+    );
     const overlap = known.findIndex((item) => ids.has(item.comment.comment_id));
-    const items = new Map(known.map((item) => [item.comment.comment_id, item]));
     if (overlap < 0) {
-      this.#held = [];
-      if (this.#following) {
-        this.#drop(this.#settled.length);
-      } else {
-        this.#gap = true;
-      }
-      for (const comment of comments) this.#take(comment, undefined);
-      return;
-    }
-    // Between two that are in both, only deleted ones can be missing from the newer.
-    const before = known.slice(0, overlap);
-    const inFront = Math.min(before.length, this.#settled.length);
-    this.#held = before.slice(inFront);
-    this.#settled = before.slice(0, inFront);
-    const lastShown = shown.at(-1)?.comment.comment_id;
-    let held = !this.#following && lastShown === undefined;
-    for (const comment of comments) {
-      if (!held && !this.#following) this.#settled.push(items.get(comment.comment_id) ?? this.#item(comment));
-      else this.#take(comment, items.get(comment.comment_id));
-      if (!this.#following && comment.comment_id === lastShown) held = true;
+      // What lies between is not known: the older ones can't stand in front of these.
+      if (this.#following) this.#drop(this.#settled.length);
+      this.#gap = !this.#following;
+      (this.#following ? this.#settled : this.#held).splice(0, Infinity, ...latest);
+    } else {
+      if (overlap < this.#settled.length) this.#gap = false;
+      const onScreen = new Set(this.#settled.map((item) => item.key));
+      const all = [...known.slice(0, overlap), ...latest];
+      const shown = this.#following ? all.length : all.findLastIndex((item) => onScreen.has(item.key)) + 1;
+      this.#settled = all.slice(0, shown);
+      this.#held = all.slice(shown);
     }
     this.#trim();
   }
@@ -108,7 +99,7 @@ export class Timeline {
     const known = this.#ids();
     for (const comment of comments) {
       if (known.has(comment.comment_id) || this.#deleted.has(comment.comment_id)) continue;
-      this.#take(comment, undefined);
+      this.#take(comment);
     }
     this.#trim();
   }
@@ -123,7 +114,7 @@ export class Timeline {
     const known = this.#ids();
     for (const { comment } of this.#own) known.add(comment.comment_id);
     const fresh = comments.filter(({ comment_id: id }) => !known.has(id) && !this.#deleted.has(id));
-    this.#settled.unshift(...fresh.map((comment) => this.#item(comment)));
+    this.#settled.unshift(...fresh.map((comment) => makeItem(comment)));
     return fresh.length;
   }
 
@@ -189,16 +180,16 @@ export class Timeline {
     this.#trim();
   }
 
-  /**
-   * @param {Comment} comment
-   * @param {Item | undefined} existing
-   */
-  #take(comment, existing) {
+  /** @param {Comment} comment */
+  #take(comment) {
     this.#settleOwnBefore(comment.posted_at);
     const own = this.#own.findIndex((item) => isSame(item, comment));
-    const [adopted] = own < 0 ? [] : this.#own.splice(own, 1);
-    if (adopted) this.#place({ key: adopted.key, comment, state: "posted" });
-    else this.#place(existing ?? this.#item(comment));
+    if (own < 0) {
+      this.#place(makeItem(comment));
+    } else {
+      const [{ key }] = this.#own.splice(own, 1);
+      this.#place({ key, comment, state: "posted" });
+    }
   }
 
   /**
@@ -241,14 +232,14 @@ export class Timeline {
   #ids() {
     return new Set([...this.#settled, ...this.#held].map((item) => item.comment.comment_id));
   }
+}
 
-  /**
-   * @param {Comment} comment
-   * @returns {Item}
-   */
-  #item(comment) {
-    return { key: comment.comment_id, comment, state: "posted" };
-  }
+/**
+ * @param {Comment} comment
+ * @returns {Item}
+ */
+function makeItem(comment) {
+  return { key: comment.comment_id, comment, state: "posted" };
 }
 
 /**

@@ -1,0 +1,153 @@
+// @ts-check
+/**
+ * What one may do with a comment: one menu for all of them, opened from a row's button.
+ *
+ * Only one of the buttons is a tab stop; the arrow keys go from comment to comment. The list stands still while the
+ * focus is in it or the menu is open.
+ */
+
+import { element } from "./element.js";
+import { icon } from "./icon.js";
+
+/** @typedef {import("../model/api.js").Comment} Comment */
+/** @typedef {{name: string, icon: "pin" | "trash", run: () => void}} Action */
+
+const BUTTON = ".comment-actions";
+const GAP_PX = 4;
+
+/**
+ * @param {object} given
+ * @param {HTMLOListElement} given.list
+ * @param {import("./comment_list.js").CommentList} given.view
+ * @param {(comment: Comment) => Action[]} given.actionsOf
+ */
+export function attachCommentMenu({ list, view, actionsOf }) {
+  const menu = element("div", { class: "menu", with: { role: "menu", popover: "auto", "aria-label": "Comment" } });
+  document.body.append(menu);
+  /** @type {HTMLElement | null} */
+  let opener = null;
+
+  const buttons = () => /** @type {HTMLElement[]} */ ([...list.querySelectorAll(BUTTON)]);
+  const open = (/** @type {HTMLElement} */ button) => {
+    const row = button.closest("li");
+    const item = row && view.itemOf(row);
+    if (!item) return;
+    opener = button;
+    menu.replaceChildren(...actionsOf(item.comment).map((action) => entry(action, () => menu.hidePopover())));
+    menu.showPopover();
+    place(menu, button);
+    menu.firstElementChild?.focus();
+  };
+
+  menu.addEventListener("toggle", (/** @type {ToggleEvent} */ event) => {
+    if (event.newState === "open") {
+      view.pause();
+      return;
+    }
+    if (opener?.isConnected && menu.contains(document.activeElement)) opener.focus();
+    view.resume();
+  });
+  menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    const entries = /** @type {HTMLElement[]} */ ([...menu.children]);
+    const index = entries.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const target = neighbour(event.key, index, entries.length);
+    if (event.key === "Tab") menu.hidePopover();
+    if (target === null) return;
+    event.preventDefault();
+    entries[target].focus();
+  });
+
+  list.addEventListener("click", (event) => {
+    const button = /** @type {HTMLElement} */ (event.target).closest(BUTTON);
+    if (button) open(/** @type {HTMLElement} */ (button));
+  });
+  list.addEventListener("keydown", (event) => {
+    const all = buttons();
+    const index = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const target = index < 0 ? null : neighbour(event.key, index, all.length);
+    if (target === null) return;
+    event.preventDefault();
+    all[target].focus();
+  });
+  let inside = false;
+  list.addEventListener("focusin", (event) => {
+    for (const button of buttons()) button.tabIndex = button === event.target ? 0 : -1;
+    if (inside) return;
+    inside = true;
+    view.pause();
+  });
+  list.addEventListener("focusout", (event) => {
+    if (!inside || list.contains(/** @type {Node | null} */ (event.relatedTarget))) return;
+    inside = false;
+    view.resume();
+  });
+
+  return {
+    /** After a draw: the newest comment's button is the tab stop, unless another has the focus. */
+    refresh() {
+      if (list.contains(document.activeElement)) return;
+      const all = buttons();
+      for (const button of all) button.tabIndex = -1;
+      const last = all.at(-1);
+      if (last) last.tabIndex = 0;
+    },
+  };
+}
+
+/**
+ * @param {Action} action
+ * @param {() => void} close
+ */
+function entry(action, close) {
+  return element(
+    "button",
+    {
+      class: "menu-entry",
+      with: { type: "button", role: "menuitem", tabindex: -1 },
+      on: {
+        click: () => {
+          close();
+          action.run();
+        },
+      },
+    },
+    icon(action.icon),
+    element("span", { text: action.name }),
+  );
+}
+
+/**
+ * Where a key leads from the entry at `index`; null for keys that move nothing.
+ *
+ * @param {string} key
+ * @param {number} index
+ * @param {number} count
+ */
+function neighbour(key, index, count) {
+  switch (key) {
+    case "ArrowDown":
+      return Math.min(index + 1, count - 1);
+    case "ArrowUp":
+      return Math.max(index - 1, 0);
+    case "Home":
+      return 0;
+    case "End":
+      return count - 1;
+    default:
+      return null;
+  }
+}
+
+/**
+ * Under the button, its right edge with the button's; above it where there is no room.
+ *
+ * @param {HTMLElement} menu
+ * @param {HTMLElement} button
+ */
+function place(menu, button) {
+  const anchor = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = menu;
+  const under = anchor.bottom + GAP_PX + height <= innerHeight;
+  menu.style.top = `${under ? anchor.bottom + GAP_PX : anchor.top - GAP_PX - height}px`;
+  menu.style.left = `${Math.max(GAP_PX, anchor.right - width)}px`;
+}
