@@ -15,7 +15,7 @@ from livecomments.cli.logs import LogFile, parse
 from livecomments.local import nats_server_binary, nats_url, write_nats_config
 
 NATS = "nats-server"
-START_ORDER = (NATS, "core", "storage", "fanout", "edge")
+START_ORDER = (NATS, "storage", "core", "fanout", "edge")
 DRAIN_ORDER = ("edge", "fanout", "core", "storage", NATS)
 STOP_S = 10.0
 """A child that has not ended so long after SIGTERM is killed."""
@@ -58,13 +58,13 @@ class House:
         while (url := nats_url(self._data_dir)) is None:
             await trio.sleep(_POLL_S)
         self.addresses[NATS] = url
-        self._spawn_service("core")
-        self._spawn_service("storage")
-        for name, then in (("core", None), ("storage", "fanout"), ("fanout", "edge"), ("edge", None)):
-            yield self._missing()
-            await self._serves(name)
-            if then is not None:
-                self._spawn_service(then)
+        # Storage first: core and fanout ask it for what the log no longer has.
+        for level in (("storage",), ("core", "fanout"), ("edge",)):
+            for name in level:
+                self._spawn_service(name)
+            for name in level:
+                yield self._missing()
+                await self._serves(name)
 
     async def drain(self) -> list[str]:
         """Stops all, each before what it needs; returns the names of those that had to be killed."""

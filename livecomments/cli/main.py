@@ -109,8 +109,9 @@ def post(
     from livecomments.cli.post import post_comment
     from livecomments.cli.tokens import local_token, login_name
 
+    address = core or _instance(data).core
     bearer = token or local_token(data, user or login_name(), name=name, role=role.value, ttl_s=60, streams=(stream,))
-    print(post_comment(core or _instance(data).core, bearer, stream, text))
+    print(post_comment(address, bearer, stream, text))
 
 
 @app.command(rich_help_panel="Use")
@@ -126,11 +127,13 @@ def tail(
     from livecomments.cli.tokens import local_token
     from livecomments.cli.views import JsonLines, Terminal
 
+    address = fanout or _instance(data).fanout
+
     def fresh_token() -> str:
         # With an address alone: nobody, who may watch what is public.
         return token or ("" if fanout else local_token(data, "tail", ttl_s=3600, streams=(stream,)))
 
-    tail_stream(fanout or _instance(data).fanout, fresh_token, stream, JsonLines() if as_json else Terminal())
+    tail_stream(address, fresh_token, stream, JsonLines() if as_json else Terminal())
 
 
 def _instance(data_dir: Path) -> "Instance":

@@ -15,7 +15,7 @@ def local_token(
     try:
         key = Settings(data_dir=data_dir).token_key()
     except SettingsError as error:
-        raise CommandError(f"{error}: `livecomments up` makes it", 2) from error
+        raise CommandError(f"{data_dir} holds no key yet, scripts/up makes it ({error})", 2) from error
     token = key.issue(user, name=name, role=role, ttl_s=ttl_s, streams=streams)
     try:
         key.verify(token)
