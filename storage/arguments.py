@@ -1,0 +1,96 @@
+"""What HistoryService's requests must hold: checked here, before anything is read. Pure.
+
+Each function raises Refusal: INVALID_FIELD with the field's name in the proto, or BAD_PAGE_TOKEN.
+"""
+
+import re
+from dataclasses import dataclass
+
+from livecomments.errors import Reason, Refusal, invalid
+from livecomments.v1.history_service_pb2 import ListCommentsRequest, ListRecentCommentsRequest
+from storage.comment_ids import posted_at_of
+from storage.pages import BadPageToken, page_token, place_of
+from storage.store import LAST, Place
+
+_STREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_START_MAX_MS = 100 * 366 * 86_400_000
+"""A hundred years: no stream lasts longer, and no sum of it overflows."""
+_DURATION_MAX_MS = 3_600_000
+_WINDOW_DEFAULT, _WINDOW_MAX = 200, 1_000
+_RECENT_DEFAULT, _RECENT_MAX = 100, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What ListComments asks for: up to ``limit`` comments behind ``after``, before ``end_offset_ms``."""
+
+    stream_id: str
+    start_offset_ms: int
+    end_offset_ms: int
+    after: Place
+    limit: int
+
+    def token(self, last: Place) -> str:
+        """For the page behind ``last``."""
+        return page_token(last, "window", self.stream_id, self.start_offset_ms, self.end_offset_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What ListRecentComments asks for: the last ``limit`` comments before ``before``."""
+
+    stream_id: str
+    before: Place
+    limit: int
+
+    def token(self, first: Place) -> str:
+        """For the page before ``first``."""
+        return page_token(first, "recent", self.stream_id)
+
+
+def stream_id_of(text: str) -> str:
+    if _STREAM_ID.fullmatch(text) is None:
+        raise invalid("stream_id", "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
+    return text
+
+
+def comment_posted_at(comment_id: str) -> int:
+    """When the comment of this id was posted, ms since the Unix epoch."""
+    try:
+        return posted_at_of(comment_id)
+    except ValueError as error:
+        raise invalid("comment_id", str(error)) from error
+
+
+def window_of(request: ListCommentsRequest) -> Window:
+    stream_id, start = stream_id_of(request.stream_id), request.start_offset_ms
+    if not 0 <= start <= _START_MAX_MS:
+        raise invalid("start_offset_ms", f"must be 0 to {_START_MAX_MS}")
+    if not 1 <= request.duration_ms <= _DURATION_MAX_MS:
+        raise invalid("duration_ms", f"must be 1 to {_DURATION_MAX_MS}")
+    limit = _page_size(request.page_size, _WINDOW_DEFAULT, _WINDOW_MAX)
+    end = start + request.duration_ms
+    after = Place(start, 0, 0)
+    if request.page_token:
+        after = _place(request.page_token, "window", stream_id, start, end)
+    return Window(stream_id, start, end, after, limit)
+
+
+def recent_of(request: ListRecentCommentsRequest) -> Recent:
+    stream_id = stream_id_of(request.stream_id)
+    limit = _page_size(request.page_size, _RECENT_DEFAULT, _RECENT_MAX)
+    before = _place(request.page_token, "recent", stream_id) if request.page_token else LAST
+    return Recent(stream_id, before, limit)
+
+
+def _page_size(given: int, default: int, most: int) -> int:
+    if not 0 <= given <= most:
+        raise invalid("page_size", f"must be 0 to {most}; 0 means {default}")
+    return given or default
+
+
+def _place(token: str, *arguments: str | int) -> Place:
+    try:
+        return place_of(token, *arguments)
+    except BadPageToken as error:
+        raise Refusal(Reason.BAD_PAGE_TOKEN, f"page_token: {error}") from error

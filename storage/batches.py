@@ -1,0 +1,107 @@
+"""From messages of the log to what the store is asked to write. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from livecomments.cursor import Cursor
+from livecomments.v1.comment_pb2 import Comment, EventBatch
+from storage.comment_ids import posted_at_of
+from storage.store import Batch, Deletion, End, Place, StoredComment
+
+
+@dataclass(frozen=True, slots=True)
+class LogMessage:
+    """A message as the log holds it."""
+
+    stream_id: str
+    """The last token of its subject: the authority on which stream this belongs to."""
+    seq: int
+    data: bytes
+    """An EventBatch, if all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A message that can't be written, and why; nothing of it is in the batch."""
+
+    message: LogMessage
+    why: str
+
+
+def batch_of(shard: int, position: Cursor, messages: Iterable[LogMessage]) -> tuple[Batch, tuple[Poison, ...]]:
+    """The batch that takes the store from ``position`` through the last message.
+
+    ``messages`` are all that the log holds behind ``position`` up to the last of them, in its order. Poisonous ones
+    are left out of the rows and given back; the batch reaches past them. Kinds of events that hold nothing to keep
+    (pins, updates, announcements, kinds of a later version) leave no row.
+    """
+    comments: list[StoredComment] = []
+    deletions: list[Deletion] = []
+    ends: list[End] = []
+    poisons: list[Poison] = []
+    through_seq = position.seq
+    for message in messages:
+        through_seq = message.seq
+        try:
+            rows = _rows(message)
+        except (DecodeError, ValueError) as error:
+            poisons.append(Poison(message, str(error)))
+            continue
+        for row in rows:
+            match row:
+                case StoredComment():
+                    comments.append(row)
+                case Deletion():
+                    deletions.append(row)
+                case End():
+                    ends.append(row)
+    batch = Batch(shard, position.epoch, position.seq, through_seq, tuple(comments), tuple(deletions), tuple(ends))
+    return batch, tuple(poisons)
+
+
+def _rows(message: LogMessage) -> list[StoredComment | Deletion | End]:
+    rows: list[StoredComment | Deletion | End] = []
+    for index, event in enumerate(EventBatch.FromString(message.data).events):
+        match event.WhichOneof("kind"):
+            case "posted":
+                rows.append(_stored(event.posted.comment, message, index))
+            case "deleted":
+                comment_id = event.deleted.comment_id
+                rows.append(Deletion(message.stream_id, comment_id, posted_at_of(comment_id), message.seq))
+            case "ended":
+                rows.append(End(message.stream_id, event.ended.ended_at_ms, message.seq))
+    return rows
+
+
+def _stored(comment: Comment, message: LogMessage, index: int) -> StoredComment:
+    if posted_at_of(comment.comment_id) != comment.posted_at_ms:
+        # It could be neither found by its id nor deleted.
+        raise ValueError(f"comment {comment.comment_id}: its id does not tell its posted_at_ms")
+    return StoredComment(
+        message.stream_id,
+        Place(comment.offset_ms, message.seq, index),
+        comment.comment_id,
+        comment.author_id,
+        comment.author_name,
+        comment.text,
+        comment.posted_at_ms,
+        comment.lag_ms,
+        comment.meta_json,
+    )
+
+
+def comment_of(row: StoredComment) -> Comment:
+    """What ``batch_of`` made a row of, again."""
+    return Comment(
+        comment_id=row.comment_id,
+        stream_id=row.stream_id,
+        author_id=row.author_id,
+        author_name=row.author_name,
+        text=row.text,
+        posted_at_ms=row.posted_at_ms,
+        offset_ms=row.place.offset_ms,
+        lag_ms=row.lag_ms,
+        meta_json=row.meta_json,
+    )

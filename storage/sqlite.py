@@ -1,0 +1,272 @@
+"""The store over SQLite: the embedded default, one file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from livecomments.cursor import Cursor
+from livecomments.settings import SettingsError
+from storage.store import Batch, OutOfStep, Page, Place, StoredComment, StoreUnavailable
+
+T = TypeVar("T")
+
+_SCHEMA = Path(__file__).parent / "schema" / "sqlite"
+_READERS = 4
+_READS_WAITING_MAX = 512
+"""Above it a read is refused at once: at a few ms each these take about a second."""
+_BUSY_S = 2.0
+
+_COLUMNS = "offset_ms, seq, idx, comment_id, author_id, author_name, text, posted_at_ms, lag_ms, meta_json"
+_POSITION = "SELECT epoch, written_seq FROM shards WHERE shard = ?"
+_ENDED = "SELECT 1 FROM streams WHERE stream_id = ? AND ended_seq IS NOT NULL"
+_WINDOW = (
+    f"SELECT {_COLUMNS} FROM comments WHERE stream_id = ? AND (offset_ms, seq, idx) > (?, ?, ?) AND offset_ms < ? "  # noqa: S608 (constants)
+    "ORDER BY offset_ms, seq, idx LIMIT ?"
+)
+_RECENT = (
+    f"SELECT {_COLUMNS} FROM comments WHERE stream_id = ? AND (offset_ms, seq, idx) < (?, ?, ?) "  # noqa: S608
+    "ORDER BY offset_ms DESC, seq DESC, idx DESC LIMIT ?"
+)
+_GET = f"SELECT {_COLUMNS} FROM comments WHERE stream_id = ? AND offset_ms = ? AND comment_id = ?"  # noqa: S608
+_START = (
+    "INSERT INTO streams (stream_id, started_at_ms) VALUES (?, ?) "
+    "ON CONFLICT DO UPDATE SET started_at_ms = excluded.started_at_ms WHERE started_at_ms IS NULL"
+)
+_END = (
+    "INSERT INTO streams (stream_id, ended_at_ms, ended_seq) VALUES (?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET ended_at_ms = excluded.ended_at_ms, ended_seq = excluded.ended_seq "
+    "WHERE ended_seq IS NULL"
+)
+_INSERT = (
+    f"INSERT INTO comments (stream_id, {_COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 "  # noqa: S608
+    "WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE stream_id = ?1 AND comment_id = ?5) "
+    "AND NOT EXISTS (SELECT 1 FROM streams WHERE stream_id = ?1 AND ended_seq < ?3) "
+    "ON CONFLICT DO NOTHING"
+)
+_BURY = "INSERT INTO deletions (stream_id, comment_id, deleted_seq) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_DELETE = (
+    "DELETE FROM comments WHERE stream_id = ?1 AND comment_id = ?2 "
+    "AND offset_ms = ?3 - (SELECT started_at_ms FROM streams WHERE stream_id = ?1)"
+)
+
+
+class SqliteStore:
+    """A store in one SQLite file (WAL, synced at each commit). Open one with ``open_sqlite``.
+
+    One thread writes, a few read, each with a connection of its own; a cancelled call leaves its thread to finish.
+    """
+
+    def __init__(self, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        self._writer = writer
+        self._write_thread = ThreadPoolExecutor(1, "sqlite-writer")
+        self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        for reader in readers:
+            self._readers.put(reader)
+        self._read_threads = ThreadPoolExecutor(len(readers), "sqlite-reader")
+        self._reads_waiting = 0
+
+    async def position(self, shard: int) -> Cursor | None:
+        return await self._read(lambda connection: _position(connection, shard))
+
+    async def adopt(self, shard: int, epoch: str) -> Cursor:
+        return await self._write(lambda connection: _adopt(connection, shard, epoch))
+
+    async def rewind(self, shard: int, after_seq: int) -> None:
+        await self._write(
+            lambda connection: connection.execute(
+                "UPDATE shards SET written_seq = min(written_seq, ?) WHERE shard = ?", (after_seq, shard)
+            )
+        )
+
+    async def apply(self, batch: Batch) -> int:
+        return await self._write(lambda connection: _apply(connection, batch))
+
+    async def window(self, shard: int, stream_id: str, after: Place, end_offset_ms: int, limit: int) -> Page:
+        arguments = (stream_id, after.offset_ms, after.seq, after.index, end_offset_ms, limit + 1)
+
+        def read(connection: sqlite3.Connection) -> Page:
+            found = [_stored(stream_id, row) for row in connection.execute(_WINDOW, arguments)]
+            return _page(connection, shard, stream_id, found[:limit], len(found) > limit)
+
+        return await self._read(read)
+
+    async def recent(self, shard: int, stream_id: str, before: Place, limit: int) -> Page:
+        arguments = (stream_id, before.offset_ms, before.seq, before.index, limit + 1)
+
+        def read(connection: sqlite3.Connection) -> Page:
+            found = [_stored(stream_id, row) for row in connection.execute(_RECENT, arguments)]
+            return _page(connection, shard, stream_id, found[:limit][::-1], len(found) > limit)
+
+        return await self._read(read)
+
+    async def get(self, stream_id: str, offset_ms: int, comment_id: str) -> StoredComment | None:
+        def read(connection: sqlite3.Connection) -> StoredComment | None:
+            row = connection.execute(_GET, (stream_id, offset_ms, comment_id)).fetchone()
+            return None if row is None else _stored(stream_id, row)
+
+        return await self._read(read)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs ``work`` in a reader's thread, on one snapshot of the database."""
+
+        def run() -> T:
+            connection = self._readers.get()
+            try:
+                with _transaction(connection, "BEGIN"):
+                    return work(connection)
+            finally:
+                self._readers.put(connection)
+
+        if self._reads_waiting >= _READS_WAITING_MAX:
+            raise StoreUnavailable("too many reads wait")
+        self._reads_waiting += 1
+        # Counted until its thread has come to it: a cancelled one is skipped there.
+        future = self._read_threads.submit(run)
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._read_done))
+        return await asyncio.wrap_future(future)
+
+    def _read_done(self) -> None:
+        self._reads_waiting -= 1
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs ``work`` in the writer's thread, in a transaction that is on disk when this returns."""
+
+        def run() -> T:
+            with _transaction(self._writer, "BEGIN IMMEDIATE"):
+                return work(self._writer)
+
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, run)
+
+    def close(self) -> None:
+        """Blocks until the threads are done."""
+        self._read_threads.shutdown(cancel_futures=True)
+        self._write_thread.shutdown(cancel_futures=True)
+        while not self._readers.empty():
+            self._readers.get().close()
+        self._writer.close()
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path) -> AsyncIterator[SqliteStore]:
+    """The store in this file, made or brought to the newest schema first; raises SettingsError when it can't be."""
+    store = await asyncio.to_thread(_open, path)
+    try:
+        yield store
+    finally:
+        # Shielded: the file shall be closed in order, also when we are cancelled.
+        await asyncio.shield(asyncio.to_thread(store.close))
+
+
+def _open(path: Path) -> SqliteStore:
+    connections: list[sqlite3.Connection] = []
+    try:
+        for _ in range(1 + _READERS):
+            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            connections.append(connection)
+            # In WAL mode FULL syncs each commit; NORMAL would lose the last ones in a power cut.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        writer, *readers = connections
+        _migrate(writer)
+        for reader in readers:
+            reader.execute("PRAGMA query_only = ON")
+        return SqliteStore(writer, readers)
+    except (sqlite3.Error, SettingsError) as error:
+        for connection in connections:
+            connection.close()
+        raise SettingsError(f"setting LIVECOMMENTS_STORAGE_URL: {path}: {error}") from error
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Applies the schema's files that this database has not seen; their number is its version."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    files = sorted(_SCHEMA.glob("*.sql"))
+    if version > len(files):
+        raise SettingsError(f"its schema is version {version}, this program knows {len(files)}")
+    for number, file in enumerate(files[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{file.read_text()}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    """Commits, or rolls back what failed; sqlite3's errors become StoreUnavailable."""
+    try:
+        connection.execute(begin)
+        yield
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+    finally:
+        # A full disk may have ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _position(connection: sqlite3.Connection, shard: int) -> Cursor | None:
+    row = connection.execute(_POSITION, (shard,)).fetchone()
+    return None if row is None else Cursor(*row)
+
+
+def _adopt(connection: sqlite3.Connection, shard: int, epoch: str) -> Cursor:
+    known = _position(connection, shard)
+    if known is not None and known.epoch == epoch:
+        return known
+    connection.execute("REPLACE INTO shards (shard, epoch, written_seq) VALUES (?, ?, 0)", (shard, epoch))
+    return Cursor(epoch, 0)
+
+
+def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
+    position = _position(connection, batch.shard)
+    if position is None or position.epoch != batch.epoch or position.seq < batch.after_seq:
+        raise OutOfStep(f"the batch follows {batch.epoch}-{batch.after_seq}, written is {position}")
+    starts = {row.stream_id: row.posted_at_ms - row.place.offset_ms for row in batch.comments}
+    connection.executemany(_START, starts.items())
+    # The ends first: what stands behind one, also in this batch, is no part of its stream.
+    connection.executemany(_END, ((end.stream_id, end.ended_at_ms, end.seq) for end in batch.ends))
+    inserted = connection.executemany(_INSERT, (_values(row) for row in batch.comments)).rowcount
+    connection.executemany(_BURY, ((gone.stream_id, gone.comment_id, gone.seq) for gone in batch.deletions))
+    connection.executemany(_DELETE, ((gone.stream_id, gone.comment_id, gone.posted_at_ms) for gone in batch.deletions))
+    connection.execute(
+        "UPDATE shards SET written_seq = max(written_seq, ?) WHERE shard = ?", (batch.through_seq, batch.shard)
+    )
+    return max(0, inserted)
+
+
+def _page(
+    connection: sqlite3.Connection, shard: int, stream_id: str, comments: list[StoredComment], more: bool
+) -> Page:
+    ended = connection.execute(_ENDED, (stream_id,)).fetchone() is not None
+    return Page(tuple(comments), more, _position(connection, shard), ended)
+
+
+def _values(row: StoredComment) -> tuple[str | int, ...]:
+    place = row.place
+    return (
+        row.stream_id,
+        place.offset_ms,
+        place.seq,
+        place.index,
+        row.comment_id,
+        row.author_id,
+        row.author_name,
+        row.text,
+        row.posted_at_ms,
+        row.lag_ms,
+        row.meta_json,
+    )
+
+
+def _stored(stream_id: str, row: tuple[int, int, int, str, str, str, str, int, int, str]) -> StoredComment:
+    offset_ms, seq, index, *rest = row
+    return StoredComment(stream_id, Place(offset_ms, seq, index), *rest)  # type: ignore[arg-type]  # the columns' order
