@@ -5,6 +5,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -169,3 +170,18 @@ def watch(viewers: Iterable[Viewer], condition: Callable[[], object], what: str,
             if by_fd[fd].closed:
                 poll.unregister(fd)
                 del by_fd[fd]
+
+
+def follow(viewers: Iterable[Viewer], condition: Callable[[], object], what: str, timeout_s: float = 40) -> None:
+    """As ``watch``, but a viewer that was cut comes back with its last id, as an EventSource does."""
+    viewers = list(viewers)
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        for viewer in viewers:
+            if viewer.closed:
+                with suppress(OSError):  # nobody listens yet
+                    viewer.connect()
+        open_ones = [viewer for viewer in viewers if not viewer.closed]
+        for viewer in select.select(open_ones, [], [], 0.05)[0]:
+            viewer.feed()

@@ -1,0 +1,135 @@
+"""Each part is killed with SIGKILL in the middle of posting, and comes back: nothing accepted is lost or doubled."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from tests.system import System
+from tests.viewers import follow
+
+POSTERS = 4
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system of this module's own, whose parts may be killed."""
+    with System(tmp_path_factory.mktemp("mortal"), core_user_rate="0", edge_address_rate="0") as running:
+        yield running
+
+
+@dataclass
+class Posting:
+    """Good clients that post without a pause: on 503 or a lost connection they repeat with the same key."""
+
+    system: System
+    stream: str
+    accepted: dict[str, str] = field(default_factory=dict)
+    """Text by comment id, as the 202s said."""
+    failure: str = ""
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._post, args=(number,)) for number in range(POSTERS)]
+
+    def __enter__(self) -> "Posting":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Lets each finish what it began."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+    def _post(self, number: int) -> None:
+        url = f"{self.system.url}/v1/streams/{self.stream}/comments"
+        headers = {"Authorization": f"Bearer {self.system.token(f'user-{number}')}"}
+        turn = 0
+        with httpx.Client(timeout=10, trust_env=False) as client:
+            while not self._stop.is_set():
+                turn += 1
+                text, key = f"{number}:{turn}", uuid.uuid4().hex
+                while True:
+                    try:
+                        answer = client.post(url, json={"text": text}, headers={**headers, "Idempotency-Key": key})
+                    except httpx.TransportError:
+                        self._stop.wait(0.02)
+                        continue
+                    if answer.status_code == 202:
+                        self.accepted[answer.json()["comment_id"]] = text
+                        break
+                    if answer.status_code != 503:
+                        self.failure = answer.text
+                        return
+                    # A good client would wait as long as Retry-After says; this one wants trouble.
+                    self._stop.wait(0.02)
+
+
+def kill_core(system: System) -> None:
+    system.core.kill()
+    system.core.start()
+
+
+def kill_storage(system: System) -> None:
+    system.storage.kill()
+    system.storage.start()
+
+
+def kill_fanout(system: System) -> None:
+    system.fanout.kill()
+    system.fanout.start()
+
+
+def kill_nats(system: System) -> None:
+    system.nats.kill()
+    system.nats.start()
+
+
+def kill_edge(system: System) -> None:
+    system.edge.kill()
+    system.edge.start()
+
+
+@pytest.mark.parametrize("kill", [kill_core, kill_storage, kill_fanout, kill_nats, kill_edge])
+def test_nothing_accepted_is_lost_or_doubled_when_a_part_is_killed(
+    mortal: System, kill: Callable[[System], None]
+) -> None:
+    stream = mortal.create_stream()
+    viewers = [mortal.watch(stream) for _ in range(3)]
+    try:
+        with Posting(mortal, stream) as posting:
+            for _ in range(2):
+                before = len(posting.accepted)
+                follow(viewers, lambda n=before: len(posting.accepted) > n + 100, "posting goes well")
+                kill(mortal)
+                during = len(posting.accepted)
+                follow(viewers, lambda n=during: len(posting.accepted) > n + 100, "posting goes on after the kill")
+            posting.stop()
+        assert not posting.failure
+        follow(
+            viewers,
+            lambda: all(posting.accepted.keys() <= set(viewer.ids()) for viewer in viewers),
+            "everyone sees all that was accepted",
+        )
+        assert {event.data["recovered"] for v in viewers for event in v.events[1:] if event.name == "snapshot"} <= {
+            True
+        }
+        order = viewers[0].ids()
+        assert len(order) == len(set(order)), "nobody sees a comment twice"
+        assert all(viewer.ids() == order for viewer in viewers), "all see one order"
+        # What was never confirmed may be there, but whatever is there is there once.
+        assert len(viewers[0].texts()) == len(set(viewers[0].texts())), "a repeated post is one comment"
+        stored = mortal.stored(stream, lambda comments: len(comments) >= len(order))
+        assert [comment["comment_id"] for comment in stored] == order, "the replay is the same"
+    finally:
+        for viewer in viewers:
+            viewer.disconnect()
