@@ -1,7 +1,8 @@
 """Turns what a method raises into a gRPC status, in one place for all services."""
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -49,12 +50,22 @@ def _guard_unary(method: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[
     return guarded
 
 
-def _guard_stream(method: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    @functools.wraps(method)
-    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+Streaming = Callable[[Any, Context], AsyncGenerator[Any, None] | Awaitable[None]]
+"""An async generator of responses, or a coroutine that writes them with ``context.write``."""
+
+
+def _guard_stream(method: Streaming) -> Callable[[Any, Context], Awaitable[None]]:
+    async def guarded(request: Any, context: Context) -> None:
         try:
-            async for response in method(request, context):
-                yield response
+            answer = method(request, context)
+            if isinstance(answer, AsyncGenerator):
+                # Closed here, in the call's own task: grpc leaves that to the garbage collector when a call is
+                # cancelled, so that a method's cleanup would run some time later, in another task.
+                async with aclosing(answer) as responses:
+                    async for response in responses:
+                        await context.write(response)
+            else:
+                await answer
         except Exception as error:
             await _abort(context, error)
 
