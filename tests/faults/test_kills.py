@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 import httpx
 import pytest
@@ -35,7 +36,7 @@ class Posting:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._post, args=(number,)) for number in range(POSTERS)]
 
-    def __enter__(self) -> "Posting":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
