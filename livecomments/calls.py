@@ -73,12 +73,6 @@ async def answer(call: Awaitable[T], unanswered: Reason) -> T:
         return await call
     except grpc.aio.AioRpcError as error:
         raise Refusal.from_rpc_error(error, unanswered) from error
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        # grpc.aio says the same when it was the server who cancelled.
-        raise Refusal(unanswered, "the service cancelled the call") from None
 
 
 def is_passing(refusal: Refusal) -> bool:
