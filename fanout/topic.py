@@ -1,0 +1,286 @@
+"""One stream's subscription: live messages in, windows out, and whatever was lost on the way fetched from the log."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from fanout import metrics
+from fanout.gaps import Sequencer
+from fanout.history import History
+from fanout.memory import Beginning, FeedMemory
+from fanout.messages import LogMessage, Window
+from fanout.reader import LogReader, LogUnavailable
+from fanout.settings import FanoutSettings
+from fanout.window import Gatherer
+from livecomments.errors import Refusal
+from livecomments.log import Shard
+from livecomments.registry import StreamDirectory
+from livecomments.telemetry import log
+from livecomments.v1.comment_pb2 import Stream
+from livecomments.v1.feed_service_pb2 import Snapshot
+
+PROBE_S = 5.0
+"""How long a topic may be quiet before it asks the log for what follows: the last message may be lost, too."""
+_FIRST_PROBE_S = 1.0
+"""Interest in a subject spreads through a cluster in its own time: what came meanwhile is looked for sooner."""
+_HOLD_BYTES = 8 * 1024**2
+"""Live messages that wait for a repair; beyond it they are forgotten and read from the log."""
+_WINDOW_BYTES = 4 * 1024**2
+_RETRY_S = 0.5
+
+
+class Subscriber(Protocol):
+    """Who gets a topic's windows. Called in the loop; must not block or raise."""
+
+    def window(self, window: Window) -> None:
+        """The next events."""
+
+    def updated(self, stream: Stream) -> None:
+        """Title, visibility or slow mode have changed, by what the next window holds."""
+
+    def viewers(self, viewers: int) -> None:
+        """The number of viewers has changed."""
+
+    def closed(self, refusal: Refusal) -> None:
+        """The topic is no more; nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where topics take everything from."""
+
+    client: Client
+    reader: LogReader
+    history: History
+    directory: StreamDirectory
+
+
+class Topic:
+    """A stream's feed in this process, while ``run`` runs. Subscribers see the log's order, each message once.
+
+    ``memory`` and what needs it are there once ``opened`` is set.
+    """
+
+    memory: FeedMemory
+
+    def __init__(self, settings: FanoutSettings, sources: Sources, shard: Shard, registered: Stream) -> None:
+        self._settings = settings
+        self._client = sources.client
+        self._reader = sources.reader
+        self._history = sources.history
+        self._directory = sources.directory
+        self.shard = shard
+        self.stream_id = registered.stream_id
+        self._registered = registered
+        self._clock = asyncio.get_running_loop().time
+        self._sequencer = Sequencer(_HOLD_BYTES)
+        self._gatherer = Gatherer(settings.fanout_window_ms / 1000, _WINDOW_BYTES)
+        self._timer: asyncio.TimerHandle | None = None
+        self._subscribers: dict[Subscriber, int] = {}
+        self._viewers = 0
+        self._probe_at = 0.0
+        self._wake = asyncio.Event()
+        self._broken: Exception | None = None
+        self._closed: Refusal | None = None
+        self.opened = asyncio.Event()
+
+    # -- for subscribers --
+
+    def add(self, subscriber: Subscriber, after: int) -> None:
+        """From the next window on, gives the subscriber what stands after ``after``, which may be ahead of the head.
+        Adding it again changes ``after``. A topic that is closed by now says so at once.
+        """
+        if self._closed is not None:
+            subscriber.closed(self._closed)
+        else:
+            self._subscribers[subscriber] = after
+
+    def remove(self, subscriber: Subscriber) -> None:
+        self._subscribers.pop(subscriber, None)
+
+    def stream(self) -> Stream:
+        """The stream as of the head."""
+        return self.memory.stream(self._known())
+
+    def snapshot(self, comments: int) -> Snapshot:
+        """The state at the head, with at most so many comments."""
+        return self._complete(self.memory.snapshot(self._known(), comments))
+
+    def recovered(self, seq: int) -> Snapshot:
+        """What someone is told who goes on from ``seq``."""
+        return self._complete(self.memory.recovered(self._known(), seq))
+
+    def count(self, viewers: int) -> None:
+        """Sets the number of viewers; tells the subscribers when it has changed."""
+        if viewers != self._viewers:
+            self._viewers = viewers
+            for subscriber in list(self._subscribers):
+                subscriber.viewers(viewers)
+
+    def ask(self) -> None:
+        """Has the log asked at once for what may have been missed."""
+        self._probe_at = 0.0
+        self._wake.set()
+
+    def close(self, refusal: Refusal) -> None:
+        """Tells the subscribers that nothing follows."""
+        self._closed = refusal
+        subscribers, self._subscribers = self._subscribers, {}
+        for subscriber in subscribers:
+            subscriber.closed(refusal)
+
+    def _known(self) -> Stream:
+        return self._directory.registry.get(self.stream_id) or self._registered
+
+    def _complete(self, snapshot: Snapshot) -> Snapshot:
+        snapshot.viewers = self._viewers
+        snapshot.degraded = not self._client.is_connected
+        return snapshot
+
+    # -- its life --
+
+    async def run(self) -> None:
+        """Follows the stream until cancelled. While the log does not answer, it goes on asking.
+
+        Subscribes first, then reads history: what comes meanwhile is held, and stitched on.
+        """
+        subscription = await self._client.subscribe(self.shard.live_subject(self.stream_id), cb=self._heard)
+        try:
+            self._begin(await self._find_beginning())
+            await self._stay_whole()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if not self._client.is_closed:
+                await subscription.unsubscribe()
+
+    async def _find_beginning(self) -> Beginning:
+        while True:
+            try:
+                return await self._history.read(self.shard, self.stream_id)
+            except LogUnavailable as error:
+                log().warning("a topic can't begin", stream=self.stream_id, error=str(error))
+                await asyncio.sleep(_RETRY_S * random.uniform(0.5, 1.0))
+
+    def _begin(self, beginning: Beginning) -> None:
+        self.memory = FeedMemory(self._settings, self.shard.epoch, self._registered, beginning, self._clock())
+        self._pass_on(self._sequencer.open(beginning.head))
+        self._probe_at = self._clock() + _FIRST_PROBE_S * random.uniform(0.5, 1.0)
+        self.opened.set()
+
+    async def _stay_whole(self) -> None:
+        while True:
+            try:
+                await self._repair()
+                if self._clock() >= self._probe_at:
+                    await self._probe()
+            except LogUnavailable as error:
+                log().warning("the log could not be read", stream=self.stream_id, error=str(error))
+                await asyncio.sleep(_RETRY_S * random.uniform(0.5, 1.0))
+                continue
+            self.memory.expire(self._clock())
+            try:
+                async with asyncio.timeout_at(self._probe_at):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if self._broken is not None:
+                raise self._broken
+
+    async def _repair(self) -> None:
+        while wanted := self._sequencer.wanted:
+            page = await self._reader.known_after(self.shard, self.stream_id, self._sequencer.last)
+            metrics.repaired_total.labels("leader" if page.from_leader else "replica").inc(len(page.messages))
+            # The leader's "nothing" is final: it was purged.
+            through = page.messages[-1].seq if page.messages else wanted
+            self._pass_on(self._sequencer.fetched(page.messages, through))
+
+    async def _probe(self) -> None:
+        while True:
+            page = await self._reader.after(self.shard, self.stream_id, self._sequencer.last)
+            if not page.messages:
+                break
+            passed = self._sequencer.fetched(page.messages, page.messages[-1].seq)
+            metrics.repaired_total.labels("probe").inc(len(passed))
+            self._pass_on(passed)
+        self._quiet()
+
+    async def _heard(self, message: Msg) -> None:
+        try:
+            self._take(message)
+        except Exception as error:
+            self._break(error)
+
+    def _take(self, message: Msg) -> None:
+        headers = message.headers or {}
+        if "Nats-Sequence" not in headers:
+            return  # somebody else's: the log's have it
+        was_whole = not self._sequencer.wanted
+        decoded = LogMessage.decode(int(headers["Nats-Sequence"]), message.data)
+        self._pass_on(self._sequencer.heard(decoded, int(headers.get("Nats-Last-Sequence", 0))))
+        self._quiet()
+        if self._sequencer.wanted:
+            if was_whole:
+                metrics.gaps_total.inc()
+            self._wake.set()
+
+    def _break(self, error: Exception) -> None:
+        # A message may be lost now, which nats-py or the loop would only have logged: ``run`` must fail instead.
+        self._broken = error
+        self._wake.set()
+
+    def _quiet(self) -> None:
+        self._probe_at = self._clock() + PROBE_S * random.uniform(0.8, 1.0)
+
+    # -- windows --
+
+    def _pass_on(self, messages: Iterable[LogMessage]) -> None:
+        for message in messages:
+            # One that could not be read has none: subscribers need not hear of it.
+            if message.events.events:
+                self._gatherer.add(message)
+                self._send_if_due()
+
+    def _send_if_due(self) -> None:
+        due_at, now = self._gatherer.due_at(), self._clock()
+        if due_at is None:
+            return
+        if due_at <= now:
+            self._send(now)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(due_at, self._ring_out)
+
+    def _ring_out(self) -> None:
+        self._timer = None
+        try:
+            # The loop's timers may ring a clock tick early; then this sets the next.
+            self._send_if_due()
+        except Exception as error:
+            self._break(error)
+
+    def _send(self, now: float) -> None:
+        messages = self._gatherer.take(now)
+        window = self.memory.take(messages, now)
+        metrics.windows_total.inc()
+        metrics.events_total.inc(sum(entry.events for entry in window.entries))
+        _observe_lag(messages[0])
+        if any(event.HasField("updated") for message in messages for event in message.events.events):
+            stream = self.stream()
+            for subscriber in list(self._subscribers):
+                subscriber.updated(stream)
+        for subscriber, after in list(self._subscribers.items()):
+            if (unseen := window.after(after)) is not None:
+                subscriber.window(unseen)
+
+
+def _observe_lag(message: LogMessage) -> None:
+    event = message.events.events[0]
+    if event.HasField("posted"):
+        metrics.feed_lag_seconds.observe(max(0.0, time.time() - event.posted.comment.posted_at_ms / 1000))
