@@ -9,7 +9,7 @@
 import { backoffMs, delay } from "./backoff.js";
 
 /** @typedef {import("./api.js").Comment} Comment */
-/** @typedef {{comments: Comment[], next_pagination_token?: string}} Page */
+/** @typedef {{comments: Comment[], next_pagination_token?: string, complete: boolean}} Page */
 
 const LAG_MAX_MS = 60_000;
 const WINDOW_MS = 60_000;
@@ -17,7 +17,7 @@ const WINDOW_MS = 60_000;
 const AHEAD_MS = 30_000;
 /** Comments from before the place that one jumps to, so that the list isn't empty there. */
 const BEHIND_MS = 60_000;
-/** The history of a live stream is complete up to so long ago. */
+/** What was said on a live stream is in the history after so long. */
 const SETTLED_MS = 2_000;
 const SHORTEST_MS = 1_000;
 
@@ -71,10 +71,15 @@ export class WindowReader {
     return this.#readUntilMs;
   }
 
-  /** Nothing is known for this place: the clock has to wait. @param {{positionMs: number, durationMs: number, live: boolean}} at */
+  /**
+   * Nothing is known of this place yet: the clock has to wait.
+   *
+   * @param {{positionMs: number, durationMs: number, live: boolean}} at
+   */
   isStarved({ positionMs, durationMs, live }) {
-    const lastMs = live ? durationMs - 2 * SETTLED_MS : durationMs;
-    return this.#readUntilMs <= Math.min(positionMs, lastMs) && lastMs >= 0;
+    // At the edge of a live stream there is always a little that isn't read yet.
+    const lastMs = live ? durationMs - SETTLED_MS - 2 * SHORTEST_MS : durationMs;
+    return lastMs >= 0 && this.#readUntilMs <= Math.min(positionMs, lastMs);
   }
 
   /**
@@ -108,7 +113,7 @@ export class WindowReader {
     if (!window) return;
     const reading = new AbortController();
     this.#reading = reading;
-    void this.#run(window, reading.signal).finally(() => {
+    void this.#run(window, at.live, reading.signal).finally(() => {
       if (this.#reading === reading) this.#reading = null;
     });
   }
@@ -121,10 +126,14 @@ export class WindowReader {
   /**
    * Reads all pages of a window; a page that fails is read again. Ends early, without an error, when aborted.
    *
+   * A stream that has just ended may not be stored to its end yet: then the window is read again from its start, and
+   * is known up to its last comment only. (Comments are stored in order.)
+   *
    * @param {{startMs: number, endMs: number}} window
+   * @param {boolean} live
    * @param {AbortSignal} signal
    */
-  async #run(window, signal) {
+  async #run(window, live, signal) {
     /** @type {string | undefined} */
     let token;
     let attempt = 0;
@@ -132,20 +141,23 @@ export class WindowReader {
       try {
         const page = await this.#read({ ...window, token, signal });
         if (signal.aborted) return;
-        attempt = 0;
         this.#onComments(page.comments);
         token = page.next_pagination_token;
-        if (!token) {
+        if (!token && (live || page.complete)) {
           this.#readUntilMs = window.endMs;
           return;
         }
         this.#readUntilMs = Math.max(this.#readUntilMs, page.comments.at(-1)?.offset_ms ?? 0);
+        if (token) {
+          attempt = 0;
+          continue;
+        }
       } catch (error) {
         if (signal.aborted) return;
         this.#onTrouble(error);
-        await this.#wait(backoffMs(attempt), signal).catch(() => undefined);
-        attempt += 1;
       }
+      await this.#wait(backoffMs(attempt), signal).catch(() => undefined);
+      attempt += 1;
     }
   }
 }

@@ -62,26 +62,23 @@ export class CommentList extends EventTarget {
    */
   draw(items) {
     const anchor = this.following ? null : this.#anchor();
+    const keys = new Set(items.map((item) => item.key));
+    // Those that go first, so that the others stay where they are in the document.
+    for (const [key, { row }] of this.#drawn) if (!keys.has(key)) row.remove();
     const drawn = new Map();
     /** @type {Element | null} */
     let next = this.#list.firstElementChild;
     for (const item of items) {
       const before = this.#drawn.get(item.key);
-      let row = before?.row;
-      if (!row || before?.item !== item) {
-        const fresh = commentRow(item.comment, this.#look(item));
-        if (row && row === next) next = row.nextElementSibling;
-        row?.remove();
-        row = fresh;
+      const row = before?.item === item ? before.row : commentRow(item.comment, this.#look(item));
+      if (before && before.row !== row) {
+        before.row.replaceWith(row);
+        if (before.row === next) next = row;
       }
+      row.classList.toggle("entering", !before && this.#drawn.size > 0);
       drawn.set(item.key, { item, row });
       if (row === next) next = row.nextElementSibling;
       else this.#list.insertBefore(row, next);
-    }
-    while (next) {
-      const gone = next;
-      next = next.nextElementSibling;
-      gone.remove();
     }
     this.#drawn = drawn;
     if (anchor) this.#restore(anchor);

@@ -26,6 +26,7 @@ export function attachCommentMenu({ list, view, actionsOf }) {
   document.body.append(menu);
   /** @type {HTMLElement | null} */
   let opener = null;
+  let openerIndex = 0;
 
   const buttons = () => /** @type {HTMLElement[]} */ ([...list.querySelectorAll(BUTTON)]);
   const open = (/** @type {HTMLElement} */ button) => {
@@ -33,6 +34,7 @@ export function attachCommentMenu({ list, view, actionsOf }) {
     const item = row && view.itemOf(row);
     if (!item) return;
     opener = button;
+    openerIndex = buttons().indexOf(button);
     menu.replaceChildren(...actionsOf(item.comment).map((action) => entry(action, () => menu.hidePopover())));
     menu.showPopover();
     place(menu, button);
@@ -69,17 +71,21 @@ export function attachCommentMenu({ list, view, actionsOf }) {
     event.preventDefault();
     all[target].focus();
   });
+  // Only for the keyboard: after a click the focus stays on the button, and the list must go on.
   let inside = false;
+  const enter = (/** @type {boolean} */ entered) => {
+    if (entered === inside) return;
+    inside = entered;
+    if (entered) view.pause();
+    else view.resume();
+  };
   list.addEventListener("focusin", (event) => {
-    for (const button of buttons()) button.tabIndex = button === event.target ? 0 : -1;
-    if (inside) return;
-    inside = true;
-    view.pause();
+    const focused = /** @type {HTMLElement} */ (event.target);
+    for (const button of buttons()) button.tabIndex = button === focused ? 0 : -1;
+    enter(focused.matches(":focus-visible"));
   });
   list.addEventListener("focusout", (event) => {
-    if (!inside || list.contains(/** @type {Node | null} */ (event.relatedTarget))) return;
-    inside = false;
-    view.resume();
+    if (!list.contains(/** @type {Node | null} */ (event.relatedTarget))) enter(false);
   });
 
   return {
@@ -90,6 +96,12 @@ export function attachCommentMenu({ list, view, actionsOf }) {
       for (const button of all) button.tabIndex = -1;
       const last = all.at(-1);
       if (last) last.tabIndex = 0;
+      // The row in use was deleted: on to its neighbour, else the keyboard's place in the page is lost.
+      if (opener && !opener.isConnected && document.activeElement === document.body) {
+        (all[openerIndex] ?? last)?.focus();
+      }
+      if (!opener?.isConnected) opener = null;
+      enter(list.contains(document.activeElement) && inside);
     },
   };
 }
