@@ -2,11 +2,12 @@
 
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import trio
 
 from edge import metrics
+from edge.broadcast import Broadcast, Section
 from edge.encodings import sse
 from edge.memory import Window
 
@@ -47,13 +48,18 @@ class Viewer:
         self._bytes += len(data)
         self._wake.set()
 
+    def take(self) -> bytes:
+        """What waits, to be written elsewhere: this viewer's own end."""
+        self.is_leaving = True
+        return b"".join(self._outbox)
+
     def end(self) -> None:
         """Lets it go once all that waits is written."""
         self.is_leaving = True
         self._outbox.append(END)
         self._wake.set()
 
-    async def chunks(self, heartbeat_s: float) -> AsyncIterator[bytes]:
+    async def chunks(self, heartbeat_s: float) -> AsyncGenerator[bytes]:
         """What to write, as it comes; a sign of life after each ``heartbeat_s`` of silence."""
         while True:
             if not self._outbox:
@@ -75,13 +81,14 @@ class Viewer:
 
 
 class Audience:
-    """All viewers of one stream."""
+    """All viewers of one stream: those handed off, and those that Hypercorn still serves (TLS, HTTP/2)."""
 
-    def __init__(self) -> None:
+    def __init__(self, broadcast: Broadcast) -> None:
         self._viewers: set[Viewer] = set()
+        self._section = Section(broadcast, sse.chunk(sse.HEARTBEAT))
 
     def __len__(self) -> int:
-        return len(self._viewers)
+        return len(self._viewers) + len(self._section)
 
     def enter(self, viewer: Viewer) -> None:
         self._viewers.add(viewer)
@@ -91,28 +98,40 @@ class Audience:
         self._viewers.discard(viewer)
         metrics.connections.dec()
 
+    def seat(self, viewer: Viewer, fd: int) -> None:
+        """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
+        self._section.seat(fd, sse.chunk(waiting) if (waiting := viewer.take()) else b"")
+
     def show(self, window: Window, epoch: str) -> None:
         """Gives a window to everyone; whole windows, in order."""
         comments = sum(
             event.WhichOneof("kind") == "posted" for message in window.messages for event in message.events.events
         )
+        metrics.deliveries.inc(comments * len(self))
+        self._section.push(sse.chunk(window.encoded))
         for viewer in self._viewers:
             if viewer.skip_through >= window.messages[0].seq:
                 unseen = [message for message in window.messages if message.seq > viewer.skip_through]
-                if unseen:
-                    viewer.write(sse.window(epoch, unseen, 0))
+                viewer.write(sse.window(epoch, unseen, 0))
             else:
                 viewer.write(window.encoded)
-        metrics.deliveries.inc(comments * len(self._viewers))
 
     def tell(self, data: bytes) -> None:
         """Gives everyone something that stands outside the log, or a snapshot that replaces what they have."""
+        self._section.push(sse.chunk(data))
         for viewer in self._viewers:
             viewer.write(data)
 
-    def dismiss(self, farewell: bytes = b"", parts: int = 1) -> None:
-        """Ends the feed of one in ``parts`` viewers, of everyone by default."""
+    def end(self) -> None:
+        """Ends everyone's feed."""
+        self._section.end(sse.LAST_CHUNK)
+        for viewer in self._viewers:
+            viewer.end()
+
+    def dismiss(self, farewell: bytes, share: int) -> None:
+        """Sends one in ``share`` viewers away, with the bytes that tell them when to come back."""
+        self._section.dismiss(share, sse.chunk(farewell) + sse.LAST_CHUNK)
         staying = [viewer for viewer in self._viewers if not viewer.is_leaving]
-        for viewer in staying[: math.ceil(len(staying) / parts)]:
+        for viewer in staying[: math.ceil(len(staying) / share)]:
             viewer.write(farewell)
             viewer.end()

@@ -13,6 +13,7 @@ import trio
 
 from edge import metrics
 from edge.audience import Audience
+from edge.broadcast import Broadcast
 from edge.encodings import sse
 from edge.memory import FeedMemory, Limits
 from edge.upstream import Duplex, Metadata, collect, duplex, open_channel
@@ -40,14 +41,15 @@ class Topic:
     """One stream, as this edge knows it."""
 
     stream_id: str
-    audience: Audience = field(default_factory=Audience)
+    audience: Audience
     memory: FeedMemory | None = None
     """None until the first snapshot."""
     refused: Refusal | None = None
     settled: trio.Event = field(default_factory=trio.Event)
     """The first snapshot or a refusal has come."""
     users: int = 0
-    idle_since: float = 0.0
+    """Subscribes that are being decided."""
+    idle_since: float = field(default_factory=time.monotonic)
     reported: int = 0
     """Viewers that fanout was told of."""
     held: list[pb.FeedBatch] | None = None
@@ -60,11 +62,16 @@ class Feeds:
     """Topics by stream id. Open with ``open_feeds()``."""
 
     def __init__(
-        self, fanouts: Sequence[str], limits: Limits, resume_events: int, metadata: Metadata, nursery: trio.Nursery
+        self,
+        fanouts: Sequence[str],
+        limits: Limits,
+        metadata: Metadata,
+        broadcast: Broadcast,
+        nursery: trio.Nursery,
     ) -> None:
         self._fanouts = fanouts
         self._limits = limits
-        self._resume_events = resume_events
+        self._broadcast = broadcast
         self._metadata = metadata
         self._nursery = nursery
         self._topics: dict[str, Topic] = {}
@@ -82,7 +89,7 @@ class Feeds:
         """
         topic = self._topics.get(stream_id)
         if topic is None:
-            topic = self._topics[stream_id] = Topic(stream_id)
+            topic = self._topics[stream_id] = Topic(stream_id, Audience(self._broadcast))
             metrics.topics.inc()
             self._join(topic)
         topic.users += 1
@@ -96,7 +103,6 @@ class Feeds:
             yield topic, topic.memory
         finally:
             topic.users -= 1
-            topic.idle_since = time.monotonic()
             if topic.refused is not None and self._topics.get(stream_id) is topic:
                 self._forget(topic)
 
@@ -118,7 +124,7 @@ class Feeds:
 
     async def _read_backfill(self, key: tuple[str, Cursor], shared: "_Shared") -> None:
         stream_id, cursor = key
-        request = pb.BackfillRequest(stream_id=stream_id, cursor=str(cursor), max_comments=self._resume_events)
+        request = pb.BackfillRequest(stream_id=stream_id, cursor=str(cursor), max_comments=self._limits.resume_events)
         try:
             if self._stub is None:
                 raise Refusal(Reason.OVERLOADED, "the feed is not reachable", retry_after_ms=1_000)
@@ -159,7 +165,9 @@ class Feeds:
                     topic.reported = viewers
                     report = pb.ViewerReport(stream_id=topic.stream_id, viewers=viewers)
                     self._link.send(pb.RelayRequest(viewers=report))
-                if not topic.users and now - topic.idle_since > LINGER_S:
+                if topic.users or viewers:
+                    topic.idle_since = now
+                elif now - topic.idle_since > LINGER_S:
                     self._forget(topic)
 
     async def dismiss_over(self, seconds: float) -> None:
@@ -167,7 +175,7 @@ class Feeds:
         steps = max(1, round(seconds / _DISMISS_EVERY_S))
         for left in range(steps, 0, -1):
             for topic in self._topics.values():
-                topic.audience.dismiss(sse.retry(random.randint(200, 2_000)), parts=left)
+                topic.audience.dismiss(sse.retry(random.randint(200, 2_000)), share=left)
             if left == 1 or not any(len(topic.audience) for topic in self._topics.values()):
                 return
             await trio.sleep(_DISMISS_EVERY_S)
@@ -208,7 +216,7 @@ class Feeds:
             case "refused":
                 topic.refused = Refusal(Reason(update.refused.reason))
                 topic.settled.set()
-                topic.audience.dismiss()
+                topic.audience.end()
 
     def _take_snapshot(self, topic: Topic, snapshot: pb.Snapshot) -> None:
         topic.snapshots += 1
@@ -250,7 +258,7 @@ class Feeds:
         topic.audience.show(window, memory.cursor.epoch)
         _observe_lag(batch)
         if memory.has_ended:
-            topic.audience.dismiss()
+            topic.audience.end()
 
 
 @dataclass(eq=False)
@@ -274,11 +282,13 @@ def _describe(error: grpc.RpcError | None) -> str:
 
 @asynccontextmanager
 async def open_feeds(
-    fanouts: Sequence[str], limits: Limits, resume_events: int, metadata: Metadata
+    fanouts: Sequence[str], limits: Limits, metadata: Metadata, broadcast: Broadcast
 ) -> AsyncIterator[Feeds]:
     """Feeds for as long as the context is open."""
     async with trio.open_nursery() as nursery:
-        feeds = Feeds(fanouts, limits, resume_events, metadata, nursery)
+        feeds = Feeds(fanouts, limits, metadata, broadcast, nursery)
+        nursery.start_soon(broadcast.watch)
+        nursery.start_soon(broadcast.run)
         nursery.start_soon(feeds.run)
         nursery.start_soon(feeds.report)
         yield feeds

@@ -15,4 +15,5 @@ feed_lag_seconds = Histogram(
     "livecomments_edge_feed_lag_seconds", "From a comment's posted_at to its delivery here", buckets=_LATENCY_S
 )
 relay_breaks = Counter("livecomments_edge_relay_breaks_total", "Relay streams that ended and were dialled again")
+round_seconds = Histogram("livecomments_edge_round_seconds", "One write to all viewers of a stream", buckets=_LATENCY_S)
 backfills = Counter("livecomments_edge_backfills_total", "Ranges asked of fanout for resumes", ["outcome"])

@@ -1,5 +1,6 @@
 """Hypercorn's connections on our own listening socket."""
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,6 +9,7 @@ from typing import Any, cast
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Event, RawData
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -16,6 +18,8 @@ from quart_trio import QuartTrio
 
 ABORT = "livecomments.abort"
 """ASGI extension: cuts the request's connection, whatever waits on it."""
+HAND_OFF = "livecomments.hand_off"
+"""ASGI extension: gives the request's connection away. Only where its bytes are plain HTTP/1.1."""
 BACKLOG = 4096
 HEAD_MAX_BYTES = 16 * 1024
 KEEP_ALIVE_S = 75
@@ -37,17 +41,45 @@ def listen(host: str, port: int) -> trio.SocketListener:
 
 
 class Connection(TCPServer):
-    """One of Hypercorn's connections, which a request may cut."""
+    """One of Hypercorn's connections, which a request may cut or take over."""
+
+    _is_handed_off = False
 
     async def run(self) -> None:
         handle = self.app
 
         async def with_extensions(scope: Any, *rest: Any) -> None:
             scope.setdefault("extensions", {})[ABORT] = self.abort
+            # TLS and HTTP/2 frame each viewer's bytes in their own way; HTTP/1.0 knows no chunks.
+            if scope["http_version"] == "1.1" and not isinstance(cast("object", self.stream), trio.SSLStream):
+                scope["extensions"][HAND_OFF] = self.hand_off
             await handle(scope, *rest)
 
         self.app = cast("Any", with_extensions)
         await super().run()
+
+    def hand_off(self) -> int:
+        """The connection as a descriptor of its own, for its new owner to write to and to close.
+
+        From now on Hypercorn writes nothing more to it: not the end of the response, and no FIN.
+        """
+        self._is_handed_off = True
+        return os.dup(self.stream.socket.fileno())
+
+    async def protocol_send(self, event: Event) -> None:
+        """What Hypercorn's protocol has to say to this connection."""
+        if not self._is_handed_off:
+            await super().protocol_send(event)
+        elif not isinstance(event, RawData):
+            # The response has ended. Hypercorn would keep reading for the next request: its copy of the socket goes.
+            await self.stream.aclose()
+
+    async def _close(self) -> None:
+        if self._is_handed_off:
+            # Without the shutdown that a close begins with: it would end the new owner's connection.
+            await self.stream.aclose()
+        else:
+            await super()._close()
 
     def abort(self) -> None:
         """Cuts the connection: a send that waits for a stalled reader fails at once."""
@@ -60,6 +92,11 @@ class Connection(TCPServer):
 def abort_connection() -> Callable[[], None]:
     """What cuts the current request's connection."""
     return cast("Callable[[], None]", request.scope["extensions"][ABORT])
+
+
+def hand_off_connection() -> Callable[[], int] | None:
+    """What gives the current request's connection away; None where that can't be done."""
+    return cast("Callable[[], int] | None", request.scope["extensions"].get(HAND_OFF))
 
 
 class Server:

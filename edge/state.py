@@ -8,6 +8,7 @@ from typing import cast
 from quart import current_app, request
 
 from edge.auth import Authenticator
+from edge.broadcast import Broadcast
 from edge.cores import Cores, open_cores
 from edge.feeds import Feeds, open_feeds
 from edge.limits import AddressLimit, client_address
@@ -34,8 +35,15 @@ class Edge:
     cores: Cores
     feeds: Feeds
     storages: Storages
-    viewers: int = 0
+    broadcast: Broadcast
+    ordinary_viewers: int = 0
+    """Viewers that Hypercorn still serves."""
     is_draining: bool = False
+
+    @property
+    def viewers(self) -> int:
+        """All viewers of this process."""
+        return self.ordinary_viewers + len(self.broadcast)
 
     @property
     def is_ready(self) -> bool:
@@ -50,11 +58,12 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
     """Everything, for as long as the context is open; raises SettingsError."""
     service = ((SERVICE_TOKEN_KEY, settings.service_token()),)
     limits = Limits(settings.edge_resume_s, settings.edge_resume_max_events, settings.edge_resume_max_bytes)
+    broadcast = Broadcast(settings.edge_backlog_bytes, settings.edge_heartbeat_s)
     storages = Storages(settings.storage_urls)
     try:
         async with (
             open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
-            open_feeds(settings.fanout_urls, limits, settings.edge_resume_max_events, service) as feeds,
+            open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
         ):
             yield Edge(
                 settings,
@@ -64,6 +73,7 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
                 cores,
                 feeds,
                 storages,
+                broadcast,
             )
     finally:
         storages.close()

@@ -33,6 +33,11 @@ class Admission:
             viewer.end()
         return viewer
 
+    def may_be_seated(self, viewer: Viewer) -> bool:
+        """Whether what comes from now on is the same for this viewer as for everyone else."""
+        memory = self.topic.memory
+        return not viewer.is_leaving and memory is not None and memory.cursor.seq >= self.skip_through
+
 
 class NothingMore(Exception):
     """The stream has ended and the cursor stands behind its last event: 204, which stops an EventSource."""

@@ -15,6 +15,14 @@ HEARTBEAT = b":\n\n"
 CONTENT_TYPE = "text/event-stream"
 
 
+def chunk(data: bytes) -> bytes:
+    """A chunk of an HTTP/1.1 body (RFC 9112, section 7.1): framed once for all viewers."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
 def retry(ms: int) -> bytes:
     """How long EventSource waits before it comes back."""
     return b"retry: %d\n\n" % ms

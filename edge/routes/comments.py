@@ -13,7 +13,7 @@ from edge import metrics
 from edge.encodings import sse
 from edge.requests import Query, idempotency_key, read_json
 from edge.routes.answers import answer, cacheable
-from edge.server import abort_connection
+from edge.server import abort_connection, hand_off_connection
 from edge.shapes import CommentShape, comment_shapes, rfc3339
 from edge.state import Edge, body, identify, on_behalf, require_user, sender_address, this_edge
 from edge.subscribe import NothingMore, admit
@@ -148,17 +148,22 @@ async def subscribe(stream_id: str) -> Response:
 
 
 async def _feed(edge: Edge, identity: Identity, stream_id: str, cursor: str) -> AsyncGenerator[bytes]:
-    abort = abort_connection()
+    abort, hand_off = abort_connection(), hand_off_connection()
     async with admit(edge.feeds, identity, stream_id, cursor) as admission:
         if edge.viewers >= edge.settings.edge_max_viewers:
             raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
         viewer = admission.enter(edge.settings.edge_backlog_bytes, abort)
-        edge.viewers += 1
+        edge.ordinary_viewers += 1
         try:
-            async for data in viewer.chunks(edge.settings.edge_heartbeat_s):
-                yield data
+            async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:
+                async for data in chunks:
+                    yield data
+                    # What was yielded has been written; nothing may come between this and the seat.
+                    if hand_off is not None and admission.may_be_seated(viewer):
+                        admission.topic.audience.seat(viewer, hand_off())
+                        return
         finally:
-            edge.viewers -= 1
+            edge.ordinary_viewers -= 1
             admission.topic.audience.leave(viewer)
 
 
