@@ -1,0 +1,41 @@
+"""How many posts wait for an answer in this process, over all streams."""
+
+import asyncio
+
+from core.metrics import WAITING_POSTS
+
+OPEN_MAX = 50_000
+
+
+class Backlog:
+    """Counts the posts that were taken in and not answered yet."""
+
+    def __init__(self, open_max: int = OPEN_MAX) -> None:
+        self._max = open_max
+        self._open = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        WAITING_POSTS.set_function(lambda: self._open)
+
+    @property
+    def is_over(self) -> bool:
+        """More wait than may."""
+        return self._open > self._max
+
+    def enter(self) -> None:
+        self._open += 1
+        self._empty.clear()
+
+    def leave(self, answered: int) -> None:
+        self._open -= answered
+        if not self._open:
+            self._empty.set()
+
+    async def emptied(self, timeout_s: float) -> bool:
+        """Waits until every post is answered; False when that took too long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True

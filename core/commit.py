@@ -1,0 +1,271 @@
+"""Group commit: one committer a stream decides and appends what waits, in one order (design.md, section 3.3)."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from core.backlog import Backlog
+from core.bans import BanList
+from core.changes import Decide
+from core.fence import Fence
+from core.ledger import Draft, Post
+from core.metrics import BATCH_COMMENTS, POSTS
+from core.repeats import Repeats
+from core.stream_log import LogFull, LogUnreadable
+from core.streams import RegistryUnavailable
+from core.unavailable import not_confirmed, overloaded
+from livecomments.cursor import Cursor
+from livecomments.errors import Refusal
+from livecomments.telemetry import log
+from livecomments.v1.comment_pb2 import EventBatch, Stream
+
+WAIT_S = 2.0
+"""How long a post waits for its turn, and how long for the log."""
+WAITING_MAX = 20_000
+"""Posts that may wait for their turn in one stream."""
+_PROJECT_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How much is committed as one message."""
+
+    comments: int
+    size: int
+    """Bytes."""
+
+
+class Change:
+    """An event other than a comment that waits to be decided, and who waits for it."""
+
+    def __init__(self, decide: Decide, arrived: float) -> None:
+        self.decide = decide
+        self.arrived = arrived
+        self.done: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
+
+    def refuse(self, refusal: Refusal) -> None:
+        if not self.done.done():
+            self.done.set_exception(refusal)
+
+    def settle(self, stream: Stream) -> None:
+        if not self.done.done():
+            self.done.set_result(stream)
+
+
+class Committer:
+    """Takes what shall happen in one stream and answers when it is known.
+
+    ``run`` is its one task; the rest only adds to the queue, or gives up on those who wait too long. While an append
+    is in doubt nothing else is decided: those in it hear NOT_CONFIRMED after WAIT_S, all others OVERLOADED.
+    """
+
+    def __init__(
+        self, fence: Fence, bans: BanList, batch_limits: BatchLimits, backlog: Backlog, repeats: Repeats
+    ) -> None:
+        self._fence = fence
+        self._bans = bans
+        self._limits = batch_limits
+        self._backlog = backlog
+        self._repeats = repeats
+        self._epoch = fence.log.shard.epoch
+        self._queue: deque[Post | Change] = deque()
+        self._work = asyncio.Event()
+        self._flight: list[Post] | Change | None = None
+        self._flight_since = 0.0
+        self._is_stalled = False
+        self._is_ready = False
+        self.used_at = time.monotonic()
+
+    @property
+    def stream_id(self) -> str:
+        return self._fence.stream_id
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits, nothing is under way, and the registry knows all."""
+        return self._is_ready and not self._queue and self._flight is None and not self._fence.ledger.unprojected
+
+    def offer(self, post: Post) -> None:
+        """Takes a post; the answer goes to ``post.reply``, maybe at once. Never waits."""
+        self._backlog.enter()
+        if self._is_stalled or len(self._queue) >= WAITING_MAX or self._backlog.is_over:
+            self._refuse(post, overloaded("too many posts are waiting"))
+            return
+        self._queue.append(post)
+        self._work.set()
+
+    async def change(self, decide: Decide) -> Stream:
+        """The stream after a change: its event is in the log, or none was needed. Raises Refusal.
+
+        A caller that is cancelled leaves the change in the queue or under way: it may be committed.
+        """
+        if self._is_stalled or len(self._queue) >= WAITING_MAX:
+            raise overloaded("too many posts are waiting")
+        change = Change(decide, time.monotonic())
+        self._queue.append(change)
+        self._work.set()
+        return await change.done
+
+    def expire(self, now: float) -> None:
+        """Answers those who have waited for too long; ``now`` is monotonic seconds. Call it a few times a second."""
+        if self._flight is not None and now - self._flight_since > WAIT_S:
+            self._is_stalled = True
+            self._give_up(self._flight)
+            self._refuse_waiting(now)
+        else:
+            self._refuse_waiting(now - WAIT_S)
+
+    def abandon(self) -> None:
+        """Answers everyone: ``run`` has ended."""
+        self._is_stalled = True
+        if self._flight is not None:
+            self._give_up(self._flight)
+        self._refuse_waiting(time.monotonic())
+
+    async def run(self) -> None:
+        """Takes the stream over, then commits until it is cancelled."""
+        while True:
+            try:
+                await self._fence.take_over()
+                break
+            except LogUnreadable as error:
+                log().warning("stream not taken over", stream=self.stream_id, error=str(error))
+            await asyncio.sleep(random.uniform(0.1, 0.3))
+        self._is_ready = True
+        # What a core that died could not tell the registry any more.
+        await self._project()
+        while True:
+            await self._wait_for_work()
+            if not self._queue:
+                await self._project()
+            elif isinstance(first := self._queue[0], Change):
+                self._queue.popleft()
+                with self._in_flight(first):
+                    await self._commit_change(first)
+            else:
+                posts = self._gather()
+                with self._in_flight(posts):
+                    await self._commit_posts(posts)
+
+    async def _wait_for_work(self) -> None:
+        if self._queue:
+            return
+        self._work.clear()
+        try:
+            async with asyncio.timeout(_PROJECT_AGAIN_S if self._fence.ledger.unprojected else None):
+                await self._work.wait()
+        except TimeoutError:
+            pass
+
+    @contextmanager
+    def _in_flight(self, work: list[Post] | Change) -> Iterator[None]:
+        self._flight = work
+        self._flight_since = time.monotonic()
+        yield
+        # Not when it failed: abandon() answers for it then.
+        self._flight = None
+        self._is_stalled = False
+        self.used_at = time.monotonic()
+
+    def _gather(self) -> list[Post]:
+        posts: list[Post] = []
+        size = 0
+        queue = self._queue
+        while queue and len(posts) < self._limits.comments:
+            post = queue[0]
+            if isinstance(post, Change):
+                break
+            size += post.size
+            if posts and size > self._limits.size:
+                break
+            posts.append(post)
+            queue.popleft()
+        return posts
+
+    async def _commit_posts(self, posts: list[Post]) -> None:
+        while posts:
+            draft = self._fence.ledger.draft(_now_ms(), self._bans.of(self.stream_id))
+            for post in posts:
+                draft.add(post)
+            seq: int | None = 0
+            if draft.accepted:
+                try:
+                    seq = await self._fence.append(draft.batch)
+                except LogFull:
+                    draft.fail(overloaded("the log is full"))
+                    seq = 0
+            if seq is not None:
+                self._answer(draft, seq)
+                return
+            # Nothing of this draft was told to anybody. Who gave up meanwhile does not come back.
+            posts = [post for post in posts if post.is_open]
+
+    def _answer(self, draft: Draft, seq: int) -> None:
+        events = draft.batch.events
+        cursor = str(Cursor(self._epoch, seq))
+        answered = 0
+        for post, index in draft.accepted:
+            if post.is_open:
+                post.is_open = False
+                answered += 1
+                post.reply.posted(post.tag, events[index].posted.comment, cursor)
+        if draft.accepted:
+            BATCH_COMMENTS.observe(len(events))
+            POSTS.labels("COMMITTED").inc(answered)
+            self._backlog.leave(answered)
+        for post, refusal in draft.refused:
+            self._refuse(post, refusal)
+        if draft.repeated:
+            self._repeats.answer(self._fence.log, draft.repeated)
+
+    async def _commit_change(self, change: Change) -> None:
+        while not change.done.done():
+            try:
+                event = change.decide(self._fence.ledger, _now_ms())
+                if event is not None and await self._fence.append(EventBatch(events=[event])) is None:
+                    continue
+            except LogFull:
+                change.refuse(overloaded("the log is full"))
+            except Refusal as refusal:
+                change.refuse(refusal)
+            else:
+                await self._project()
+                change.settle(self._fence.ledger.stream)
+
+    async def _project(self) -> None:
+        try:
+            await self._fence.project()
+        except (RegistryUnavailable, LogUnreadable) as error:
+            log().warning("registry is behind", stream=self.stream_id, error=str(error))
+
+    def _give_up(self, flight: list[Post] | Change) -> None:
+        if isinstance(flight, Change):
+            flight.refuse(not_confirmed())
+            return
+        for post in flight:
+            self._refuse(post, not_confirmed())
+
+    def _refuse_waiting(self, arrived_before: float) -> None:
+        queue = self._queue
+        while queue and queue[0].arrived <= arrived_before:
+            waiting = queue.popleft()
+            refusal = overloaded("the log does not keep up")
+            if isinstance(waiting, Change):
+                waiting.refuse(refusal)
+            else:
+                self._refuse(waiting, refusal)
+
+    def _refuse(self, post: Post, refusal: Refusal) -> None:
+        if post.is_open:
+            post.is_open = False
+            self._backlog.leave(1)
+            POSTS.labels(refusal.reason).inc()
+            post.reply.refused(post.tag, refusal)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,181 @@
+"""One stream's end of the log, held under a fence: append if nobody else did, else read what they appended.
+
+Several cores may hold the same stream and each believe that it is alone. Every append names the sequence that it was
+decided on; the log refuses all but one, and the others read the tail and decide again (design.md, section 3.4).
+"""
+
+import asyncio
+import itertools
+import random
+import secrets
+import time
+from collections.abc import Callable
+
+from core.ids import CommentIds
+from core.ledger import Ledger
+from core.limits import UserRate
+from core.metrics import COMMIT_SECONDS, FENCED, IN_DOUBT
+from core.requests import REMEMBERED_MS
+from core.stream_log import Fenced, InDoubt, LogFull, LogMessage, LogUnreadable, StreamLog
+from core.streams import Conflict, RegistryUnavailable, StreamStore
+from livecomments.telemetry import log
+from livecomments.v1.comment_pb2 import EventBatch, Stream
+
+_TRY_S = 1.0
+_SKEW_MS = 10_000
+"""How far the clocks of core and nats-server may be apart."""
+
+_process = secrets.token_hex(8)
+_numbers = itertools.count()
+
+
+class Fence:
+    """The ledger of a stream, what stands behind it in the log, and what the registry knows of it.
+
+    One task at a time uses it. ``take_over`` comes first.
+    """
+
+    def __init__(
+        self, stream: Stream, revision: int, stream_log: StreamLog, store: StreamStore, rate: UserRate
+    ) -> None:
+        self.log = stream_log
+        self._store = store
+        self._rate = rate
+        self._ids = CommentIds()
+        self._written = stream
+        self._revision = revision
+        self._read_at = time.monotonic()
+        self.ledger = Ledger(stream, rate, self._ids)
+
+    async def take_over(self) -> None:
+        """Reads the stream's last two minutes, or as much as its limits look back; raises LogUnreadable."""
+        await self._take_over(_nothing)
+
+    async def append(self, batch: EventBatch) -> int | None:
+        """Appends a batch that was decided on this ledger; returns its sequence, the ledger then holds it.
+
+        None: another core appended first; the ledger holds what it did, the batch was not stored and never will be:
+        decide again. Raises LogFull when the log refuses it for its size; it was not stored and never will be.
+        An append in doubt is repeated unchanged until it is known, however long that takes; only cancellation leaves
+        it in doubt.
+        """
+        after_seq = self.ledger.last_seq
+        payload = batch.SerializeToString()
+        msg_id = f"{_process}-{next(_numbers)}"
+        is_in_doubt = False
+        started = time.perf_counter()
+        while True:
+            try:
+                seq = await self.log.append(payload, after_seq, msg_id, _TRY_S)
+            except Fenced:
+                FENCED.inc()
+                own_seq = await self._insist_on_tail(msg_id)
+                if own_seq is not None:
+                    COMMIT_SECONDS.observe(time.perf_counter() - started)
+                    return own_seq
+                if self.ledger.last_seq != after_seq:
+                    return None
+                # In a cluster: the other append is on its way, and may still fail.
+            except LogFull:
+                # It says nothing about an earlier attempt that may still be on its way.
+                if not is_in_doubt:
+                    raise
+            except InDoubt as error:
+                IN_DOUBT.inc()
+                log().warning("append in doubt", subject_stream=self.stream_id, error=str(error))
+                is_in_doubt = True
+            else:
+                COMMIT_SECONDS.observe(time.perf_counter() - started)
+                self._read_at = time.monotonic()
+                self.ledger.apply(seq, batch)
+                return seq
+            await _pause()
+
+    async def project(self) -> None:
+        """Writes what the log did to the stream into the registry; raises RegistryUnavailable or LogUnreadable.
+
+        When another core wrote there before, its events are read first: the log's order decides, not the writers'.
+        """
+        while self.ledger.unprojected:
+            stream = self.ledger.stream
+            if stream != self._written:
+                try:
+                    self._revision = await self._store.replace(stream, self._revision)
+                except Conflict:
+                    await self._adopt_registry()
+                    continue
+                self._written = stream
+            self.ledger.unprojected.clear()
+
+    @property
+    def stream_id(self) -> str:
+        return self.ledger.stream.stream_id
+
+    async def _adopt_registry(self) -> None:
+        entry = await self._store.read(self.stream_id)
+        if entry is None:
+            raise RegistryUnavailable("the stream's entry is gone")
+        await self._read_tail(_nothing)
+        self._written, self._revision = entry
+        self.ledger.rebase(self._written)
+
+    async def _insist_on_tail(self, msg_id: str) -> int | None:
+        """Reads the tail, trying until it is read; the sequence of the message ``msg_id`` when it is there."""
+        found: int | None = None
+
+        def watch(message: LogMessage) -> None:
+            nonlocal found
+            if message.msg_id == msg_id:
+                found = message.seq
+
+        while True:
+            try:
+                await self._read_tail(watch)
+                return found
+            except LogUnreadable as error:
+                log().warning("tail not read", subject_stream=self.stream_id, error=str(error))
+            await _pause()
+
+    async def _read_tail(self, watch: Callable[[LogMessage], None]) -> None:
+        last = await self.log.last()
+        is_old = time.monotonic() - self._read_at > REMEMBERED_MS / 1000
+        if last is None or last.seq < self.ledger.last_seq or is_old:
+            # Trimmed, restored, or so much may stand there that reading it all makes no sense.
+            await self._take_over(watch)
+        elif last.seq > self.ledger.last_seq:
+            await self.log.replay_from(self.ledger.last_seq + 1, _into(self.ledger, watch))
+            if self.ledger.last_seq < last.seq:
+                raise LogUnreadable("the consumer stands behind the leader")
+        self._read_at = time.monotonic()
+
+    async def _take_over(self, watch: Callable[[LogMessage], None]) -> None:
+        ledger = Ledger(self.ledger.stream, self._rate, self._ids)
+        ledger.unprojected = self.ledger.unprojected.copy()
+        last = await self.log.last()
+        if last is not None:
+            apply = _into(ledger, watch)
+            back_ms = max(REMEMBERED_MS, ledger.stream.slow_mode_s * 1000, int(self._rate.window_ms)) + _SKEW_MS
+            since_ms = int(time.time() * 1000) - back_ms
+            await self.log.replay_since(since_ms, apply)
+            if ledger.last_seq == 0 and last.stored_at_ms < since_ms:
+                apply(last)
+            if ledger.last_seq < last.seq:
+                raise LogUnreadable("the consumer stands behind the leader")
+        self.ledger = ledger
+        self._read_at = time.monotonic()
+
+
+def _into(ledger: Ledger, watch: Callable[[LogMessage], None]) -> Callable[[LogMessage], None]:
+    def apply(message: LogMessage) -> None:
+        ledger.apply(message.seq, message.batch)
+        watch(message)
+
+    return apply
+
+
+def _nothing(_message: LogMessage) -> None:
+    """Nobody watches."""
+
+
+async def _pause() -> None:
+    await asyncio.sleep(random.uniform(0.05, 0.15))

@@ -1,0 +1,104 @@
+"""From a request to a post that waits at its stream's committer."""
+
+import asyncio
+import time
+
+from core.committers import Committers
+from core.ledger import Post, Reply
+from core.metrics import POSTS
+from core.requests import request_digest
+from core.rules import CommentRules, check_author, check_stream_id
+from livecomments.errors import Refusal
+from livecomments.tokens import Identity
+from livecomments.v1 import comment_service_pb2 as pb
+from livecomments.v1.comment_pb2 import Comment, Stream
+
+_OVERHEAD = 160
+"""Ids, times, offsets and tags of a comment in the log, bytes."""
+_EXEMPT = (pb.ROLE_HOST, pb.ROLE_MODERATOR)
+
+
+class SingleReply:
+    """A Reply for one post, awaited by its caller."""
+
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[pb.PostCommentResponse] = asyncio.get_running_loop().create_future()
+
+    def posted(self, _tag: int, comment: Comment, cursor: str) -> None:
+        if not self._answer.done():
+            self._answer.set_result(pb.PostCommentResponse(comment=comment, cursor=cursor))
+
+    def refused(self, _tag: int, refusal: Refusal) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(refusal)
+
+    async def answer(self) -> pb.PostCommentResponse:
+        """Raises Refusal. Cancelled, it leaves the post on its way."""
+        return await self._answer
+
+
+class Intake:
+    """Checks posts by the rules and hands them to their committers. Whatever it refuses it answers."""
+
+    def __init__(self, committers: Committers, rules: CommentRules) -> None:
+        self._committers = committers
+        self._rules = rules
+
+    def take(self, request: pb.PostCommentRequest, author: Identity, stream: Stream, reply: Reply) -> None:
+        """A post of an end user."""
+        try:
+            is_exempt = author.role_in(stream) in _EXEMPT
+            post = self._post(request, author.user_id, author.name, is_exempt, reply=reply, tag=0)
+            self._committers.of(stream).offer(post)
+        except Refusal as refusal:
+            refuse(reply, 0, refusal)
+
+    def take_item(self, item: pb.IngestItem, reply: Reply) -> bool:
+        """A post that a service passes on; False when its stream is not known here yet: find it, then come again."""
+        try:
+            check_author(item.author_id, item.author_name)
+            name = item.author_name or item.author_id
+            post = self._post(item.post, item.author_id, name, item.role in _EXEMPT, reply=reply, tag=item.tag)
+            committer = self._committers.known(item.post.stream_id)
+            if committer is None:
+                return False
+            committer.offer(post)
+        except Refusal as refusal:
+            refuse(reply, item.tag, refusal)
+        return True
+
+    async def find_and_take_item(self, item: pb.IngestItem, reply: Reply) -> None:
+        """The same for a stream that only the registry's bucket may know."""
+        try:
+            check_stream_id(item.post.stream_id)
+            await self._committers.find(item.post.stream_id)
+        except Refusal as refusal:
+            refuse(reply, item.tag, refusal)
+        else:
+            self.take_item(item, reply)
+
+    def _post(
+        self, request: pb.PostCommentRequest, author_id: str, name: str, is_exempt: bool, *, reply: Reply, tag: int
+    ) -> Post:
+        text = self._rules.check(request)
+        meta = request.meta_json
+        size = _OVERHEAD + len(text.encode()) + len(meta.encode()) + len(author_id.encode()) + len(name.encode())
+        return Post(
+            author_id,
+            name,
+            is_exempt,
+            text,
+            request.lag_ms,
+            meta,
+            request_digest(author_id, request.request_id),
+            size,
+            reply,
+            tag,
+            time.monotonic(),
+        )
+
+
+def refuse(reply: Reply, tag: int, refusal: Refusal) -> None:
+    """Answers a post that did not come as far as its committer."""
+    POSTS.labels(refusal.reason).inc()
+    reply.refused(tag, refusal)

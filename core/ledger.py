@@ -1,0 +1,243 @@
+"""What one stream's log says, as far as it counts for the next decision; and the decisions. Pure.
+
+A ledger is a fold over the log: whoever has read the same messages decides alike. What is decided becomes true only
+by being appended; until then it stands in a Draft, which can be thrown away.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.ids import CommentIds
+from core.limits import Spent, UserLimits, UserRate
+from core.requests import Place, Requests
+from livecomments.errors import Reason, Refusal
+from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Comment, Event, EventBatch, Stream
+
+DELETED_MAX = 10_000
+
+
+class Reply(Protocol):
+    """Who waits for the answers of some posts. Each post gets exactly one, by its tag; neither call may raise."""
+
+    def posted(self, tag: int, comment: Comment, cursor: str) -> None: ...
+
+    def refused(self, tag: int, refusal: Refusal) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Post:
+    """A comment that passed the rules and waits to be decided."""
+
+    author_id: str
+    author_name: str
+    is_exempt: bool
+    """Hosts and moderators: limits, slow mode and bans don't apply."""
+    text: str
+    lag_ms: int
+    meta_json: str
+    digest: int
+    """Of author and request_id; 0 when there is none."""
+    size: int
+    """Bytes that it will take in the log, at most."""
+    reply: Reply
+    tag: int
+    arrived: float
+    """Monotonic seconds."""
+    is_open: bool = True
+    """Has not been answered yet."""
+
+
+def ended() -> Refusal:
+    return Refusal(Reason.STREAM_ENDED, "the stream has ended")
+
+
+class Ledger:
+    """The state of one stream after the message ``last_seq``."""
+
+    def __init__(self, stream: Stream, rate: UserRate, ids: CommentIds) -> None:
+        self.stream = stream
+        """The stream with every event folded in. Not changed in place: whoever took it keeps what they saw."""
+        self.last_seq = 0
+        """Sequence of the stream's last message; 0 when the log holds none."""
+        self.last_at_ms = stream.started_at_ms
+        """Time of the last comment or end: no later one may be earlier."""
+        self.unprojected: list[Event] = []
+        """Events that changed the stream and may not be in the registry yet, in the log's order."""
+        self.requests = Requests()
+        self.limits = UserLimits(rate)
+        self.ids = ids
+        self._deleted: dict[str, None] = {}
+
+    @property
+    def has_ended(self) -> bool:
+        return self.stream.state == STREAM_STATE_ENDED
+
+    def rebase(self, stream: Stream) -> None:
+        """The registry holds ``stream``: what it does not know yet is folded into that."""
+        self.stream = fold(stream, self.unprojected)
+
+    def at(self, now_ms: int) -> int:
+        """The time that an event decided now gets."""
+        return max(now_ms, self.last_at_ms)
+
+    def is_deleted(self, comment_id: str) -> bool:
+        """Was deleted not long ago (the last 10,000 that this ledger has read); older ones it does not know."""
+        return comment_id in self._deleted
+
+    def apply(self, seq: int, batch: EventBatch) -> None:
+        """The next message of the log, whoever appended it. One that was applied before changes nothing."""
+        if seq <= self.last_seq:
+            return
+        self.last_seq = seq
+        if not batch.events:
+            return
+        if batch.events[0].HasField("posted"):
+            self._apply_comments(seq, batch)
+        else:
+            self._apply_change(batch.events[0])
+
+    def _apply_comments(self, seq: int, batch: EventBatch) -> None:
+        digests = []
+        charge = self.limits.charge
+        for event in batch.events:
+            posted = event.posted
+            digests.append(posted.request_digest)
+            comment = posted.comment
+            charge(comment.author_id, comment.posted_at_ms)
+        self.last_at_ms = max(self.last_at_ms, comment.posted_at_ms)
+        self.requests.remember(seq, self.last_at_ms, digests)
+
+    def _apply_change(self, event: Event) -> None:
+        kind = event.WhichOneof("kind")
+        if kind == "deleted":
+            self._deleted[event.deleted.comment_id] = None
+            if len(self._deleted) > DELETED_MAX:
+                del self._deleted[next(iter(self._deleted))]
+            if self.stream.pinned.comment_id != event.deleted.comment_id:
+                return
+        elif kind == "ended":
+            self.last_at_ms = max(self.last_at_ms, event.ended.ended_at_ms)
+        self.unprojected.append(event)
+        self.stream = fold(self.stream, (event,))
+
+    def draft(self, now_ms: int, banned: AbstractSet[str]) -> "Draft":
+        """An empty draft on top of this state; ``now_ms`` is the wall clock."""
+        at_ms = self.at(now_ms)
+        self.requests.forget(at_ms)
+        self.limits.forget(at_ms, self.stream.slow_mode_s)
+        return Draft(self, at_ms, banned)
+
+
+class Draft:
+    """What would be appended next: posts decided one after the other, the ledger left as it is.
+
+    After ``add`` each post stands in exactly one of ``accepted``, ``repeated`` and ``refused``.
+    """
+
+    def __init__(self, ledger: Ledger, at_ms: int, banned: AbstractSet[str]) -> None:
+        self._ledger = ledger
+        self._banned = banned
+        self._at_ms = at_ms
+        self._offset_ms = at_ms - ledger.stream.started_at_ms
+        self._spent: dict[str, Spent] = {}
+        self._indices: dict[int, int] = {}
+        self.batch = EventBatch()
+        """The comments, in order; empty when none was accepted."""
+        self.accepted: list[tuple[Post, int]] = []
+        """With the index in ``batch``; a repetition within the batch shares that of the first."""
+        self.repeated: list[tuple[Post, Place]] = []
+        """Posts that stand in the log already, and where."""
+        self.refused: list[tuple[Post, Refusal]] = []
+
+    def add(self, post: Post) -> None:
+        """Decides one post, after all those that were added before."""
+        try:
+            self._add(post)
+        except Refusal as refusal:
+            self.refused.append((post, refusal))
+
+    def fail(self, refusal: Refusal) -> None:
+        """Nothing of the batch can be stored: those who were accepted are refused."""
+        self.refused += [(post, refusal) for post, _ in self.accepted]
+        self.accepted = []
+
+    def _add(self, post: Post) -> None:
+        # What was accepted once is answered alike for ever: repetitions come before every reason to refuse.
+        if post.digest:
+            place = self._ledger.requests.find(post.digest)
+            if place is not None:
+                self.repeated.append((post, place))
+                return
+            index = self._indices.get(post.digest)
+            if index is not None:
+                check_repetition(self.batch.events[index].posted.comment, post)
+                self.accepted.append((post, index))
+                return
+        if self._ledger.has_ended:
+            raise ended()
+        if not post.is_exempt:
+            self._check_author(post.author_id)
+        index = len(self.batch.events)
+        if post.digest:
+            self._indices[post.digest] = index
+        self._write(post)
+        self.accepted.append((post, index))
+
+    def _check_author(self, author_id: str) -> None:
+        if author_id in self._banned:
+            raise Refusal(Reason.BANNED, "a moderator has banned this user from the stream")
+        limits = self._ledger.limits
+        spent = self._spent.get(author_id) or limits.spent(author_id)
+        self._spent[author_id] = limits.admit(spent, self._at_ms, self._ledger.stream.slow_mode_s)
+
+    def _write(self, post: Post) -> None:
+        posted = self.batch.events.add().posted
+        posted.request_digest = post.digest
+        comment = posted.comment
+        comment.comment_id = self._ledger.ids.next(self._at_ms)
+        comment.stream_id = self._ledger.stream.stream_id
+        comment.author_id = post.author_id
+        comment.author_name = post.author_name
+        comment.text = post.text
+        comment.posted_at_ms = self._at_ms
+        comment.offset_ms = self._offset_ms
+        comment.lag_ms = post.lag_ms
+        comment.meta_json = post.meta_json
+
+
+def check_repetition(first: Comment, post: Post) -> None:
+    """Raises Refusal(KEY_REUSED) when the post is another comment under the first one's request_id."""
+    if first.text != post.text or first.author_id != post.author_id:
+        raise Refusal(Reason.KEY_REUSED, "this request_id was used for another text")
+
+
+def fold(stream: Stream, events: Iterable[Event]) -> Stream:
+    """The stream after these events, in order; the given one is left as it is.
+
+    Folding the same last events in again changes nothing, so a core that does not know how far the registry got may
+    simply do it again.
+    """
+    folded = Stream()
+    folded.CopyFrom(stream)
+    for event in events:
+        match event.WhichOneof("kind"):
+            case "deleted":
+                if folded.pinned.comment_id == event.deleted.comment_id:
+                    folded.ClearField("pinned")
+            case "pinned":
+                folded.pinned.CopyFrom(event.pinned.comment)
+            case "unpinned":
+                folded.ClearField("pinned")
+            case "updated":
+                folded.title = event.updated.stream.title
+                folded.visibility = event.updated.stream.visibility
+                folded.slow_mode_s = event.updated.stream.slow_mode_s
+            case "ending":
+                folded.ends_at_ms = event.ending.ends_at_ms
+            case "ended":
+                folded.state = STREAM_STATE_ENDED
+                folded.ended_at_ms = event.ended.ended_at_ms
+                folded.ClearField("ends_at_ms")
+    return folded
