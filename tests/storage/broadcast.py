@@ -1,4 +1,4 @@
-"""Streams, comments and log messages for storage's tests."""
+"""A broadcast for storage's tests: what core would commit about it, and what HistoryService tells of it."""
 
 import asyncio
 import itertools
@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 
 from livecomments.cursor import Cursor
-from livecomments.log import Shard
+from livecomments.errors import Refusal
+from livecomments.log import Log, open_log
 from livecomments.mirror import open_bucket
 from livecomments.registry import BUCKET
 from livecomments.settings import Settings
@@ -27,9 +28,15 @@ from livecomments.v1.comment_pb2 import (
     Stream,
     StreamVisibility,
 )
-from livecomments.v1.history_service_pb2 import ListCommentsRequest
+from livecomments.v1.history_service_pb2 import (
+    ExportCommentsRequest,
+    GetCommentRequest,
+    ListCommentsRequest,
+    ListCommentsResponse,
+    ListRecentCommentsRequest,
+    ListRecentCommentsResponse,
+)
 from livecomments.v1.history_service_pb2_grpc import HistoryServiceStub
-from storage.store import StoredComment
 
 STARTED_AT_MS = 1_800_000_000_000
 CALL_S = 10
@@ -44,14 +51,14 @@ def comment_id_at(posted_at_ms: int) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def comment(offset_ms: int, stream_id: str = "demo", text: str = "hello") -> Comment:
+def comment_at(offset_ms: int, stream_id: str) -> Comment:
     posted_at_ms = STARTED_AT_MS + offset_ms
     return Comment(
         comment_id=comment_id_at(posted_at_ms),
         stream_id=stream_id,
         author_id="ann",
         author_name="Ann",
-        text=text,
+        text="Tooor!",
         posted_at_ms=posted_at_ms,
         offset_ms=offset_ms,
         lag_ms=1_500,
@@ -66,9 +73,9 @@ def posted(*comments: Comment) -> EventBatch:
     return batch
 
 
-def deleted(comment_id: str) -> EventBatch:
+def deleted(comment: Comment) -> EventBatch:
     event = Event()
-    event.deleted.comment_id = comment_id
+    event.deleted.comment_id = comment.comment_id
     return EventBatch(events=[event])
 
 
@@ -78,76 +85,86 @@ def ended(offset_ms: int) -> EventBatch:
     return EventBatch(events=[event])
 
 
-def ids(comments: "list[Comment] | tuple[StoredComment, ...]") -> list[str]:
-    return [item.comment_id for item in comments]
+class Broadcast:
+    """One stream, its log and its history."""
 
-
-async def create_stream(
-    client: Client,
-    stream_id: str = "demo",
-    visibility: StreamVisibility.ValueType = STREAM_VISIBILITY_PUBLIC,
-    host_id: str = "host",
-) -> None:
-    """What core does when a stream is created."""
-    stream = Stream(
-        stream_id=stream_id,
-        host_id=host_id,
-        state=STREAM_STATE_LIVE,
-        visibility=visibility,
-        started_at_ms=STARTED_AT_MS,
-    )
-    await (await open_bucket(client, BUCKET, 1)).put(stream_id, stream.SerializeToString())
-
-
-async def publish(js: JetStreamContext, shard: Shard, batch: EventBatch | bytes, stream_id: str = "demo") -> int:
-    """Commits a message to the log; repeats it until JetStream has said that it is stored. Returns its sequence."""
-    data = batch if isinstance(batch, bytes) else batch.SerializeToString()
-    headers = {"Nats-Msg-Id": str(next(_numbers))}
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return (await js.publish(shard.subject(stream_id), data, 1, headers=headers)).seq
-            except (NatsError, TimeoutError):
-                await asyncio.sleep(0.05)
-
-
-class History:
-    """A client of one storage process."""
-
-    def __init__(self, stub: HistoryServiceStub, metadata: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, client: Client, log: Log, stream_id: str, stub: HistoryServiceStub) -> None:
+        self.js = client.jetstream()
+        self.shard = log.shard_of(stream_id)
+        self.stream_id = stream_id
         self.stub = stub
-        self.metadata = metadata
+        self.metadata: tuple[tuple[str, str], ...] = ()
+        """Who reads: nobody in particular, at first."""
+
+    # -- the log --
+
+    def comments(self, *offsets_ms: int) -> list[Comment]:
+        return [comment_at(offset_ms, self.stream_id) for offset_ms in offsets_ms]
+
+    async def post(self, *comments: Comment) -> int:
+        return await self.commit(posted(*comments))
+
+    async def post_each(self, comments: list[Comment]) -> int:
+        """A message for each; returns the last one's sequence."""
+        return [await self.post(comment) for comment in comments][-1]
+
+    async def delete(self, comment: Comment) -> int:
+        return await self.commit(deleted(comment))
+
+    async def end(self, offset_ms: int) -> int:
+        return await self.commit(ended(offset_ms))
+
+    async def commit(self, batch: EventBatch | bytes) -> int:
+        """Publishes a message until JetStream has said that it is stored; returns its sequence."""
+        data = batch if isinstance(batch, bytes) else batch.SerializeToString()
+        headers = {"Nats-Msg-Id": str(next(_numbers))}
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    return (await self.js.publish(self.shard.subject(self.stream_id), data, 1, headers=headers)).seq
+                except (NatsError, TimeoutError):
+                    await asyncio.sleep(0.05)
+
+    # -- its history --
 
     async def call(self, method: str, request: Message) -> Any:
         return await getattr(self.stub, method)(request, timeout=CALL_S, metadata=self.metadata)
 
-    async def all_of(
-        self, stream_id: str = "demo", page_size: int = 0, start: int = 0, duration: int = HOUR_MS
-    ) -> list[Comment]:
+    async def window(self, **request: Any) -> ListCommentsResponse:
+        fields = {"stream_id": self.stream_id, "duration_ms": HOUR_MS, **request}
+        return await self.call("ListComments", ListCommentsRequest(**fields))
+
+    async def recent(self, **request: Any) -> ListRecentCommentsResponse:
+        fields = {"stream_id": self.stream_id, **request}
+        return await self.call("ListRecentComments", ListRecentCommentsRequest(**fields))
+
+    async def get(self, comment_id: str) -> Comment:
+        request = GetCommentRequest(stream_id=self.stream_id, comment_id=comment_id)
+        return (await self.call("GetComment", request)).comment
+
+    async def replay(self, **request: Any) -> list[Comment]:
         """A window, page after page."""
-        request = ListCommentsRequest(
-            stream_id=stream_id, start_offset_ms=start, duration_ms=duration, page_size=page_size
-        )
-        found: list[Comment] = []
-        while True:
-            answer = await self.stub.ListComments(request, timeout=CALL_S, metadata=self.metadata)
-            assert len(answer.comments) <= (page_size or 200)
+        answer = await self.window(**request)
+        found = list(answer.comments)
+        while answer.next_page_token:
+            answer = await self.window(**request, page_token=answer.next_page_token)
             found += answer.comments
-            request.page_token = answer.next_page_token
-            if not answer.next_page_token:
-                return found
+        return found
 
-    async def through(self, stream_id: str = "demo") -> Cursor:
-        request = ListCommentsRequest(stream_id=stream_id, duration_ms=1, page_size=1)
-        answer = await self.stub.ListComments(request, timeout=CALL_S, metadata=self.metadata)
-        return Cursor.parse(answer.through_cursor)
+    async def export(self) -> list[list[Comment]]:
+        request = ExportCommentsRequest(stream_id=self.stream_id)
+        chunks = self.stub.ExportComments(request, timeout=CALL_S, metadata=self.metadata)
+        return [list(chunk.comments) async for chunk in chunks]
 
-    async def written(self, seq: int, stream_id: str = "demo") -> None:
+    async def through(self) -> Cursor:
+        return Cursor.parse((await self.window(page_size=1)).through_cursor)
+
+    async def written(self, seq: int) -> None:
         """Returns when the store holds the log through ``seq``; a storage that is away is asked again."""
 
         async def reached() -> bool:
             try:
-                return (await self.through(stream_id)).seq >= seq
+                return (await self.through()).seq >= seq
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
                     raise
@@ -164,12 +181,33 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: 
         await asyncio.sleep(0.01)
 
 
+async def refusal_of(call: Awaitable[object]) -> Refusal:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    return Refusal.from_rpc_error(refused.value)
+
+
 @asynccontextmanager
-async def history_of(address: str, *metadata: tuple[str, str]) -> AsyncIterator[History]:
+async def on_air(
+    client: Client,
+    settings: Settings,
+    address: str,
+    visibility: StreamVisibility.ValueType = STREAM_VISIBILITY_PUBLIC,
+) -> AsyncIterator[Broadcast]:
+    """A new stream of the user "host", as core creates it, read from the storage at ``address``."""
+    stream = Stream(
+        stream_id=f"stream-{next(_numbers)}",
+        host_id="host",
+        state=STREAM_STATE_LIVE,
+        visibility=visibility,
+        started_at_ms=STARTED_AT_MS,
+    )
+    log = await open_log(client.jetstream(), settings)
+    await (await open_bucket(client, BUCKET, 1)).put(stream.stream_id, stream.SerializeToString())
     async with grpc.aio.insecure_channel(address) as channel:
-        yield History(HistoryServiceStub(channel), metadata)
+        yield Broadcast(client, log, stream.stream_id, HistoryServiceStub(channel))
 
 
-def as_user(settings: Settings, user_id: str, role: str = "viewer", streams: tuple[str, ...] = ()) -> tuple[str, str]:
+def bearer(settings: Settings, user_id: str, role: str = "viewer", streams: tuple[str, ...] = ()) -> tuple[str, str]:
     token = settings.token_key().issue(user_id, role=role, ttl_s=60, streams=streams)
     return ("authorization", f"Bearer {token}")

@@ -1,33 +1,21 @@
-"""A log, a storage process that writes it, and a client of both."""
+"""A log, a storage process that writes it, and a broadcast."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 
-from livecomments.log import Shard, connect, open_log
+from livecomments.log import connect
 from livecomments.settings import Settings
 from tests.processes import NatsServer, Service
-from tests.storage.broadcast import History, create_stream, history_of
+from tests.storage.broadcast import Broadcast, on_air
 
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
     async with connect(settings, "test") as client:
         yield client
-
-
-@pytest.fixture
-def js(client: Client) -> JetStreamContext:
-    return client.jetstream()
-
-
-@pytest.fixture
-async def shard(js: JetStreamContext, settings: Settings) -> Shard:
-    """The log, made as any service makes it."""
-    return (await open_log(js, settings)).shards[0]
 
 
 @pytest.fixture
@@ -38,8 +26,7 @@ def storage(nats_server: NatsServer, data_dir: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-async def history(storage: Service, client: Client) -> AsyncIterator[History]:
-    """A client without a token; the public stream "demo" is there."""
-    await create_stream(client, "demo")
-    async with history_of(storage.address) as history:
-        yield history
+async def broadcast(client: Client, settings: Settings, storage: Service) -> AsyncIterator[Broadcast]:
+    """A public stream without comments."""
+    async with on_air(client, settings, storage.address) as broadcast:
+        yield broadcast

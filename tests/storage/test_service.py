@@ -1,245 +1,191 @@
-"""HistoryService as its clients see it: a real storage process behind gRPC."""
+"""HistoryService as its clients see it: one real storage process, a stream for each test."""
 
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-import grpc
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 
-from livecomments.errors import Reason, Refusal
+from livecomments.errors import Reason
 from livecomments.identity import SERVICE_TOKEN_KEY
-from livecomments.log import Shard
+from livecomments.local import make_secrets
 from livecomments.settings import Settings
 from livecomments.v1.comment_pb2 import STREAM_VISIBILITY_PRIVATE, Comment
-from livecomments.v1.history_service_pb2 import (
-    ExportCommentsRequest,
-    GetCommentRequest,
-    ListCommentsRequest,
-    ListRecentCommentsRequest,
-)
-from tests.processes import Service
-from tests.storage.broadcast import (
-    CALL_S,
-    History,
-    as_user,
-    comment,
-    comment_id_at,
-    create_stream,
-    deleted,
-    ended,
-    history_of,
-    posted,
-    publish,
-)
+from livecomments.v1.history_service_pb2 import GetCommentRequest, ListCommentsRequest, ListRecentCommentsRequest
+from tests.processes import NatsServer, Service
+from tests.storage.broadcast import Broadcast, bearer, comment_id_at, on_air, refusal_of
 
 pytestmark = pytest.mark.anyio
 
 
-async def refusal_of(call: Any) -> Refusal:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await call
-    return Refusal.from_rpc_error(refused.value)
+# One of each for all tests of this module.
 
 
-async def list_(history: History, **request: Any) -> Any:
-    return await history.stub.ListComments(
-        ListCommentsRequest(**{"stream_id": "demo", "duration_ms": 1_000, **request}), timeout=CALL_S
-    )
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("service")
+    make_secrets(folder)
+    return folder
 
 
-async def recent(history: History, **request: Any) -> Any:
-    return await history.stub.ListRecentComments(
-        ListRecentCommentsRequest(**{"stream_id": "demo", **request}), timeout=CALL_S
-    )
+@pytest.fixture(scope="module")
+def nats_server(data_dir: Path) -> Iterator[NatsServer]:
+    with NatsServer(data_dir) as server:
+        yield server
 
 
-async def exported(history: History, request: ExportCommentsRequest) -> list[Comment]:
-    chunks = history.stub.ExportComments(request, timeout=CALL_S, metadata=history.metadata)
-    return [item async for chunk in chunks for item in chunk.comments]
-
-
-async def test_before_anything_is_written_the_cursor_stands_before_the_logs_first_message(
-    history: History, shard: Shard
-) -> None:
-    for answer in (await list_(history), await recent(history)):
-        assert answer.through_cursor == f"{shard.epoch}-0"
-        assert not answer.comments
-        assert not answer.next_page_token
+@pytest.fixture(scope="module")
+def storage(nats_server: NatsServer, data_dir: Path) -> Iterator[Service]:
+    with Service("storage", data_dir, nats_url=nats_server.url) as process:
+        yield process
 
 
 @pytest.fixture
-async def timeline(history: History, js: JetStreamContext, shard: Shard) -> list[Comment]:
+async def timeline(broadcast: Broadcast) -> list[Comment]:
     """Written: 120 comments, many of them at one moment, in messages of several sizes, some deleted since."""
-    comments = [comment(offset // 7 * 40) for offset in range(120)]
+    comments = broadcast.comments(*(number // 7 * 40 for number in range(120)))
     start, size = 0, 1
     while start < len(comments):
-        await publish(js, shard, posted(*comments[start : start + size]))
+        await broadcast.post(*comments[start : start + size])
         start, size = start + size, size % 9 + 1
     for gone in comments[3::17]:
-        seq = await publish(js, shard, deleted(gone.comment_id))
-    await history.written(seq)
-    return [item for item in comments if item not in comments[3::17]]
+        seq = await broadcast.delete(gone)
+    await broadcast.written(seq)
+    return [comment for comment in comments if comment not in comments[3::17]]
 
 
 @given(start=st.integers(0, 800), duration=st.integers(1, 3_600_000), page_size=st.integers(0, 40))
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_windows_in_any_page_size_yield_each_comment_once_in_the_logs_order(
-    history: History, timeline: list[Comment], start: int, duration: int, page_size: int
+    broadcast: Broadcast, timeline: list[Comment], start: int, duration: int, page_size: int
 ) -> None:
-    found = await history.all_of(page_size=page_size, start=start, duration=duration)
-    assert found == [item for item in timeline if start <= item.offset_ms < start + duration]
+    found = await broadcast.replay(start_offset_ms=start, duration_ms=duration, page_size=page_size)
+    assert found == [comment for comment in timeline if start <= comment.offset_ms < start + duration]
 
 
-async def test_recent_pages_go_back_in_time_and_none_is_affected_by_comments_that_come_meanwhile(
-    history: History, timeline: list[Comment], js: JetStreamContext, shard: Shard
+async def test_a_page_holds_no_more_than_asked_for_and_200_by_default(broadcast: Broadcast) -> None:
+    await broadcast.written(await broadcast.post(*broadcast.comments(*range(300))))
+    assert len((await broadcast.window()).comments) == 200
+    assert len((await broadcast.window(page_size=7)).comments) == 7
+    assert len((await broadcast.recent()).comments) == 100
+
+
+async def test_a_next_page_is_offered_only_while_there_is_more_in_the_window(broadcast: Broadcast) -> None:
+    await broadcast.written(await broadcast.post(*broadcast.comments(1, 2, 3)))
+    assert not (await broadcast.window(page_size=3)).next_page_token
+    assert not (await broadcast.window(page_size=2, duration_ms=3)).next_page_token
+    assert (await broadcast.window(page_size=2)).next_page_token
+    assert not (await broadcast.recent(page_size=3)).next_page_token
+    assert (await broadcast.recent(page_size=2)).next_page_token
+
+
+async def test_recent_pages_go_back_in_time_whatever_comes_meanwhile(
+    broadcast: Broadcast, timeline: list[Comment]
 ) -> None:
-    answer = await recent(history, page_size=13)
+    answer = await broadcast.recent(page_size=13)
     assert list(answer.comments) == timeline[-13:]
-    pages = [list(answer.comments)]
+    found = list(answer.comments)
     while answer.next_page_token:
-        await history.written(await publish(js, shard, posted(comment(90_000))))
-        answer = await recent(history, page_size=13, page_token=answer.next_page_token)
-        pages.insert(0, list(answer.comments))
-    assert [item for page in pages for item in page] == timeline
+        await broadcast.written(await broadcast.post(*broadcast.comments(90_000)))
+        answer = await broadcast.recent(page_size=13, page_token=answer.next_page_token)
+        found = [*answer.comments, *found]
+    assert found == timeline
 
 
-async def test_a_comment_is_found_by_its_id_until_it_is_deleted(
-    history: History, js: JetStreamContext, shard: Shard
-) -> None:
-    twins = [comment(77), comment(77)]
-    await history.written(await publish(js, shard, posted(*twins)))
-    request = GetCommentRequest(stream_id="demo", comment_id=twins[1].comment_id)
-    assert (await history.stub.GetComment(request, timeout=CALL_S)).comment == twins[1]
-    await history.written(await publish(js, shard, deleted(twins[1].comment_id)))
-    assert (await refusal_of(history.stub.GetComment(request, timeout=CALL_S))).reason is Reason.COMMENT_NOT_FOUND
-    request.comment_id = comment_id_at(1)
-    assert (await refusal_of(history.stub.GetComment(request, timeout=CALL_S))).reason is Reason.COMMENT_NOT_FOUND
+async def test_a_comment_is_found_by_its_id_until_it_is_deleted(broadcast: Broadcast) -> None:
+    twin, other = broadcast.comments(77, 77)
+    await broadcast.written(await broadcast.post(twin, other))
+    assert await broadcast.get(other.comment_id) == other
+    await broadcast.written(await broadcast.delete(other))
+    assert await broadcast.get(twin.comment_id) == twin
+    assert (await refusal_of(broadcast.get(other.comment_id))).reason is Reason.COMMENT_NOT_FOUND
+    assert (await refusal_of(broadcast.get(comment_id_at(1)))).reason is Reason.COMMENT_NOT_FOUND
 
 
-async def test_an_answer_is_complete_once_the_end_is_stored_and_not_before(
-    history: History, js: JetStreamContext, shard: Shard
-) -> None:
-    last = comment(10)
-    await history.written(await publish(js, shard, posted(last)))
-    assert not (await list_(history)).complete
-    await history.written(await publish(js, shard, ended(20)))
-    answer = await list_(history)
+async def test_an_answer_is_complete_once_the_end_is_stored_and_not_before(broadcast: Broadcast) -> None:
+    comments = broadcast.comments(10)
+    await broadcast.written(await broadcast.post(*comments))
+    assert not (await broadcast.window()).complete
+    await broadcast.written(await broadcast.end(20))
+    answer = await broadcast.window()
     assert answer.complete
-    assert list(answer.comments) == [last]
+    assert list(answer.comments) == comments
 
 
-async def test_an_export_holds_everything_in_order_in_chunks(
-    history: History, js: JetStreamContext, shard: Shard
-) -> None:
-    comments = [comment(offset) for offset in range(1_200)]
+async def test_an_export_holds_everything_in_order_in_chunks(broadcast: Broadcast) -> None:
+    comments = broadcast.comments(*range(1_200))
     for start in range(0, len(comments), 400):
-        seq = await publish(js, shard, posted(*comments[start : start + 400]))
-    await history.written(seq)
-    assert await exported(history, ExportCommentsRequest(stream_id="demo")) == comments
-    sizes = [
-        len(chunk.comments)
-        async for chunk in history.stub.ExportComments(ExportCommentsRequest(stream_id="demo"), timeout=CALL_S)
-    ]
-    assert sizes == [500, 500, 200]
+        seq = await broadcast.post(*comments[start : start + 400])
+    await broadcast.written(seq)
+    chunks = await broadcast.export()
+    assert [len(chunk) for chunk in chunks] == [500, 500, 200]
+    assert [comment for chunk in chunks for comment in chunk] == comments
 
 
-@pytest.mark.parametrize(
-    ("method", "request_", "field"),
-    [
-        ("ListComments", ListCommentsRequest(duration_ms=1), "stream_id"),
-        ("ListComments", ListCommentsRequest(stream_id="a b", duration_ms=1), "stream_id"),
-        ("ListComments", ListCommentsRequest(stream_id="x" * 65, duration_ms=1), "stream_id"),
-        ("ListComments", ListCommentsRequest(stream_id="demo", duration_ms=1, start_offset_ms=-1), "start_offset_ms"),
-        (
-            "ListComments",
-            ListCommentsRequest(stream_id="demo", duration_ms=1, start_offset_ms=2**62),
-            "start_offset_ms",
-        ),
-        ("ListComments", ListCommentsRequest(stream_id="demo"), "duration_ms"),
-        ("ListComments", ListCommentsRequest(stream_id="demo", duration_ms=3_600_001), "duration_ms"),
-        ("ListComments", ListCommentsRequest(stream_id="demo", duration_ms=1, page_size=1_001), "page_size"),
-        ("ListComments", ListCommentsRequest(stream_id="demo", duration_ms=1, page_size=-1), "page_size"),
-        ("ListRecentComments", ListRecentCommentsRequest(stream_id="demo", page_size=201), "page_size"),
-        ("ListRecentComments", ListRecentCommentsRequest(stream_id="d.e"), "stream_id"),
-        ("GetComment", GetCommentRequest(stream_id="demo", comment_id="7"), "comment_id"),
-        ("GetComment", GetCommentRequest(stream_id="demo", comment_id="0197" * 8), "comment_id"),
-        ("GetComment", GetCommentRequest(stream_id="*", comment_id=comment_id_at(1)), "stream_id"),
-    ],
-)
-async def test_a_bad_argument_is_named(history: History, method: str, request_: Any, field: str) -> None:
-    refusal = await refusal_of(history.call(method, request_))
-    assert refusal.reason is Reason.INVALID_FIELD
-    assert [error.field for error in refusal.fields] == [field]
-
-
-async def test_a_page_token_counts_only_with_the_arguments_it_was_given_for(
-    history: History, timeline: list[Comment]
+async def test_a_bad_argument_is_named_and_a_bad_page_token_refused(
+    broadcast: Broadcast, timeline: list[Comment]
 ) -> None:
-    window = (await list_(history, duration_ms=900, page_size=5)).next_page_token
-    back = (await recent(history, page_size=5)).next_page_token
-    assert window
-    assert back
-    assert (await list_(history, duration_ms=900, page_size=9, page_token=window)).comments[0] == timeline[5]
-    for call in (
-        list_(history, duration_ms=901, page_token=window),
-        list_(history, duration_ms=900, start_offset_ms=1, page_token=window),
-        list_(history, duration_ms=900, page_token=back),
-        list_(history, duration_ms=900, page_token="nonsense"),
-        recent(history, page_token=window),
-    ):
+    refusal = await refusal_of(broadcast.window(duration_ms=0))
+    assert (refusal.reason, [error.field for error in refusal.fields]) == (Reason.INVALID_FIELD, ["duration_ms"])
+    refusal = await refusal_of(broadcast.get("7"))
+    assert (refusal.reason, [error.field for error in refusal.fields]) == (Reason.INVALID_FIELD, ["comment_id"])
+    token = (await broadcast.window(page_size=5)).next_page_token
+    assert (await broadcast.window(page_size=9, page_token=token)).comments[0] == timeline[5]
+    for call in (broadcast.window(duration_ms=900, page_token=token), broadcast.recent(page_token=token)):
         assert (await refusal_of(call)).reason is Reason.BAD_PAGE_TOKEN
 
 
-async def test_there_is_no_history_of_an_unknown_stream(history: History) -> None:
-    assert (await refusal_of(list_(history, stream_id="nowhere"))).reason is Reason.STREAM_NOT_FOUND
-    assert (await refusal_of(recent(history, stream_id="nowhere"))).reason is Reason.STREAM_NOT_FOUND
+async def test_there_is_no_history_of_an_unknown_stream(broadcast: Broadcast) -> None:
+    broadcast.stream_id = "nowhere"
+    for call in (broadcast.window(), broadcast.recent(), broadcast.get(comment_id_at(1)), broadcast.export()):
+        assert (await refusal_of(call)).reason is Reason.STREAM_NOT_FOUND
 
 
 async def test_a_private_stream_is_read_by_those_alone_whose_token_names_it(
-    storage: Service, client: Client, js: JetStreamContext, shard: Shard, settings: Settings
+    client: Client, settings: Settings, storage: Service
 ) -> None:
-    await create_stream(client, "secret", STREAM_VISIBILITY_PRIVATE, host_id="host")
-    kept = comment(1, "secret")
-    seq = await publish(js, shard, posted(kept), "secret")
-    requests = {
-        "ListComments": ListCommentsRequest(stream_id="secret", duration_ms=1_000),
-        "ListRecentComments": ListRecentCommentsRequest(stream_id="secret"),
-        "GetComment": GetCommentRequest(stream_id="secret", comment_id=kept.comment_id),
-    }
-    export = ExportCommentsRequest(stream_id="secret")
     service = (SERVICE_TOKEN_KEY, settings.service_token())
-    stranger = as_user(settings, "eve", streams=("demo",))
-    refused = {
-        (): Reason.UNAUTHENTICATED,
-        (stranger,): Reason.FORBIDDEN,
-        (as_user(settings, "other", "host"),): Reason.FORBIDDEN,
-        # The edge passing a user's token on acts as that user.
-        (stranger, service): Reason.FORBIDDEN,
-    }
-    admitted = (
-        as_user(settings, "ann", streams=("secret",)),
-        as_user(settings, "host", "host"),
-        service,
-    )
-    async with history_of(storage.address, service) as history:
-        await history.written(seq, "secret")
-    for metadata, reason in refused.items():
-        async with history_of(storage.address, *metadata) as history:
-            for method, request in requests.items():
-                assert (await refusal_of(history.call(method, request))).reason is reason
-            assert (await refusal_of(exported(history, export))).reason is reason
-    for credential in admitted:
-        async with history_of(storage.address, credential) as history:
-            assert list((await history.call("ListComments", requests["ListComments"])).comments) == [kept]
-            assert (await history.call("GetComment", requests["GetComment"])).comment == kept
-            assert list((await history.call("ListRecentComments", requests["ListRecentComments"])).comments) == [kept]
-            assert await exported(history, export) == [kept]
+    stranger = bearer(settings, "eve", streams=("another",))
+    async with on_air(client, settings, storage.address, STREAM_VISIBILITY_PRIVATE) as secret:
+        (kept,) = secret.comments(1)
+        secret.metadata = (service,)
+        await secret.written(await secret.post(kept))
+        for credentials in (
+            (bearer(settings, "ann", streams=(secret.stream_id,)),),
+            (bearer(settings, "host", "host"),),
+            (service,),
+        ):
+            secret.metadata = credentials
+            assert await secret.replay() == [kept]
+            assert list((await secret.recent()).comments) == [kept]
+            assert await secret.get(kept.comment_id) == kept
+            assert await secret.export() == [[kept]]
+        for refused, reason in (
+            ((), Reason.UNAUTHENTICATED),
+            ((stranger,), Reason.FORBIDDEN),
+            ((bearer(settings, "other", "host"),), Reason.FORBIDDEN),
+            ((bearer(settings, "mo", "moderator"),), Reason.FORBIDDEN),
+            # The edge that passes a user's token on acts as that user.
+            ((stranger, service), Reason.FORBIDDEN),
+        ):
+            secret.metadata = refused
+            for call in (secret.window(), secret.recent(), secret.get(kept.comment_id), secret.export()):
+                assert (await refusal_of(call)).reason is reason
 
 
-async def test_a_storage_that_is_told_to_stop_ends_cleanly(storage: Service, history: History) -> None:
-    await list_(history)
-    assert storage.stop() == 0
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("ListComments", ListCommentsRequest(stream_id="a b", duration_ms=1)),
+        ("ListRecentComments", ListRecentCommentsRequest(stream_id="*")),
+        ("GetComment", GetCommentRequest(stream_id="", comment_id=comment_id_at(1))),
+    ],
+)
+async def test_a_bad_stream_id_is_named_before_any_stream_is_looked_for(
+    broadcast: Broadcast, method: str, request_: ListCommentsRequest | ListRecentCommentsRequest | GetCommentRequest
+) -> None:
+    refusal = await refusal_of(broadcast.call(method, request_))
+    assert (refusal.reason, [error.field for error in refusal.fields]) == (Reason.INVALID_FIELD, ["stream_id"])

@@ -1,203 +1,215 @@
-"""The log is written once and in order, whatever is killed meanwhile. Real nats-server, real processes."""
+"""The log is written once and in order, whatever is killed meanwhile. Real nats-server, real storage processes."""
 
 import asyncio
+import resource
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import grpc
 import httpx
 import pytest
-from nats.js import JetStreamContext
 
-from livecomments.errors import Reason, Refusal
-from livecomments.log import Shard, open_log
+from livecomments.errors import Reason
+from livecomments.log import open_log
 from livecomments.settings import Settings
-from livecomments.v1.history_service_pb2 import ExportCommentsRequest, ListCommentsRequest
 from storage.dead_letters import CURSOR_HEADER, STREAM
 from storage.pull import CONSUMER
 from tests.processes import NatsServer, Service
-from tests.storage.broadcast import CALL_S, HOUR_MS, History, comment, deleted, ids, posted, publish, until
+from tests.storage.broadcast import Broadcast, refusal_of, until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_log_is_written_once_and_in_its_order(history: History, js: JetStreamContext, shard: Shard) -> None:
-    first, second = [comment(offset) for offset in (5, 5, 5)], [comment(offset) for offset in (5, 70)]
-    await publish(js, shard, posted(*first))
-    seq = await publish(js, shard, posted(*second))
-    await history.written(seq)
-    assert await history.all_of() == first + second
-    exported = [
-        item
-        async for chunk in history.stub.ExportComments(ExportCommentsRequest(stream_id="demo"))
-        for item in chunk.comments
-    ]
-    assert exported == first + second
-
-
-async def test_a_comment_can_be_read_soon_after_it_was_committed(
-    history: History, js: JetStreamContext, shard: Shard
-) -> None:
-    await history.written(await publish(js, shard, posted(comment(1))))
-    loop = asyncio.get_running_loop()
-    committed = loop.time()
-    await history.written(await publish(js, shard, posted(comment(2))))
+async def test_what_is_committed_is_written_once_in_the_logs_order_and_soon(broadcast: Broadcast) -> None:
+    first = await broadcast.window()
+    assert first.through_cursor == f"{broadcast.shard.epoch}-0"
+    assert not first.comments
+    comments = broadcast.comments(5, 5, 5, 5, 70)
+    await broadcast.written(await broadcast.post(*comments[:3]))
+    started = asyncio.get_running_loop().time()
+    await broadcast.written(await broadcast.post(*comments[3:]))
     # Far below any of the pull's own times: nothing waits for a batch to fill.
-    assert loop.time() - committed < 0.9
+    assert asyncio.get_running_loop().time() - started < 0.9
+    assert await broadcast.replay() == comments
 
 
-async def test_a_deleted_comment_is_gone_and_stays_gone_when_the_log_is_written_again(
-    history: History, js: JetStreamContext, shard: Shard, storage: Service, data_dir: Path
+async def test_a_deleted_comment_stays_gone_when_the_log_is_written_again(
+    broadcast: Broadcast, storage: Service, data_dir: Path
 ) -> None:
-    kept, gone = comment(1), comment(2)
-    await publish(js, shard, posted(kept, gone))
-    seq = await publish(js, shard, deleted(gone.comment_id))
-    await history.written(seq)
-    assert await history.all_of() == [kept]
+    kept, gone = broadcast.comments(1, 2)
+    await broadcast.post(kept, gone)
+    seq = await broadcast.delete(gone)
+    await broadcast.written(seq)
+    assert await broadcast.replay() == [kept]
     storage.kill()
-    with sqlite3.connect(data_dir / "comments.db") as database:
-        database.execute("UPDATE shards SET written_seq = 0")
+    database = sqlite3.connect(data_dir / "comments.db", isolation_level=None)
+    database.execute("UPDATE shards SET written_seq = 0")
     database.close()
     storage.start()
-    await history.written(seq)
-    assert await history.all_of() == [kept]
+    await broadcast.written(seq)
+    assert await broadcast.replay() == [kept]
 
 
 async def test_storage_killed_in_the_middle_of_writing_loses_and_doubles_nothing(
-    history: History, js: JetStreamContext, shard: Shard, storage: Service
+    broadcast: Broadcast, storage: Service
 ) -> None:
-    comments = [comment(offset) for offset in range(600)]
+    comments = broadcast.comments(*range(600))
 
     async def commit() -> int:
         for start in range(0, len(comments), 2):
-            seq = await publish(js, shard, posted(*comments[start : start + 2]))
+            seq = await broadcast.post(*comments[start : start + 2])
         return seq
 
     async with asyncio.TaskGroup() as tasks:
         committing = tasks.create_task(commit())
-        for reached in (40, 120, 200):
-            await history.written(reached)
+        for reached in (20, 90):
+            await broadcast.written(reached)
             storage.kill()
             storage.start()
-    await history.written(committing.result())
-    assert ids(await history.all_of()) == ids(comments)
+    await broadcast.written(committing.result())
+    assert await broadcast.replay() == comments
 
 
 async def test_nats_server_killed_in_the_middle_is_waited_for_and_reads_go_on(
-    history: History, js: JetStreamContext, shard: Shard, nats_server: NatsServer
+    broadcast: Broadcast, nats_server: NatsServer
 ) -> None:
-    before, after = [comment(offset) for offset in range(50)], [comment(offset) for offset in range(50, 100)]
-    for item in before:
-        seq = await publish(js, shard, posted(item))
-    await history.written(seq)
+    comments = broadcast.comments(*range(100))
+    await broadcast.written(await broadcast.post_each(comments[:50]))
     nats_server.kill()
-    assert ids(await history.all_of()) == ids(before)
+    assert await broadcast.replay() == comments[:50]
     nats_server.start()
-    for item in after:
-        seq = await publish(js, shard, posted(item))
-    await history.written(seq)
-    assert ids(await history.all_of()) == ids(before + after)
+    await broadcast.written(await broadcast.post_each(comments[50:]))
+    assert await broadcast.replay() == comments
 
 
-async def test_a_delivery_that_got_lost_is_fetched_again_in_its_order(
-    history: History, js: JetStreamContext, shard: Shard
+async def test_a_delivery_that_went_elsewhere_is_fetched_again_in_its_order(
+    broadcast: Broadcast, storage: Service
 ) -> None:
-    comments = [comment(offset) for offset in range(30)]
-    await history.written(await publish(js, shard, posted(comments[0])))
-    stray = await js.pull_subscribe_bind(CONSUMER, stream=shard.name)
-    for item in comments[1:]:
-        seq = await publish(js, shard, posted(item))
-    # Whatever a stranger gets of these, the writer misses.
-    async with asyncio.TaskGroup() as tasks:
-        taking = tasks.create_task(_take_one(stray))
+    comments = broadcast.comments(0)
+    await broadcast.written(await broadcast.post(*comments))
+    async with stranger_takes_one(broadcast) as taking:
         while not taking.done():
-            comments.append(comment(len(comments)))
-            seq = await publish(js, shard, posted(comments[-1]))
-    await history.written(seq)
-    assert ids(await history.all_of()) == ids(comments)
-    await stray.unsubscribe()
+            comments += broadcast.comments(len(comments))
+            seq = await broadcast.post(comments[-1])
+    await broadcast.written(seq)
+    assert await broadcast.replay() == comments
+    assert "did not arrive" in storage.output.read_text()
 
 
-async def _take_one(subscription: JetStreamContext.PullSubscription) -> None:
-    await subscription.fetch(1, timeout=20)
+async def test_a_last_delivery_that_went_elsewhere_is_missed_too(broadcast: Broadcast, storage: Service) -> None:
+    comments = broadcast.comments(0)
+    await broadcast.written(await broadcast.post(*comments))
+    async with stranger_takes_one(broadcast) as taking:
+        while not taking.done():
+            comments += broadcast.comments(len(comments))
+            seq = await broadcast.post(comments[-1])
+
+            async def arrived(seq: int = seq) -> bool:
+                return taking.done() or (await broadcast.through()).seq >= seq
+
+            await until(arrived, "the message went to the writer or the stranger")
+    await broadcast.written(seq)
+    assert await broadcast.replay() == comments
+    assert "did not arrive" in storage.output.read_text()
 
 
-async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
-    history: History, js: JetStreamContext, shard: Shard, storage: Service
-) -> None:
-    before, after = comment(1), comment(2)
-    await publish(js, shard, posted(before))
-    poison = await publish(js, shard, b"not an event batch")
-    await history.written(await publish(js, shard, posted(after)))
-    assert await history.all_of() == [before, after]
-    letter = await js.get_last_msg(STREAM, "deadletter.0.demo")
+@asynccontextmanager
+async def stranger_takes_one(broadcast: Broadcast) -> AsyncIterator[asyncio.Task[object]]:
+    """Someone else pulls a message from the writer's consumer: lost to the writer, as in a reconnect."""
+    stranger = await broadcast.js.pull_subscribe_bind(CONSUMER, stream=broadcast.shard.name)
+    async with asyncio.TaskGroup() as tasks:
+        yield tasks.create_task(stranger.fetch(1, timeout=20))
+    await stranger.unsubscribe()
+
+
+async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(broadcast: Broadcast, storage: Service) -> None:
+    comments = broadcast.comments(1, 2)
+    await broadcast.post(comments[0])
+    poison = await broadcast.commit(b"not an event batch")
+    await broadcast.written(await broadcast.post(comments[1]))
+    assert await broadcast.replay() == comments
+    letter = await broadcast.js.get_last_msg(STREAM, f"deadletter.0.{broadcast.stream_id}")
     assert letter.data == b"not an event batch"
     assert letter.headers is not None
-    assert letter.headers[CURSOR_HEADER] == f"{shard.epoch}-{poison}"
+    assert letter.headers[CURSOR_HEADER] == f"{broadcast.shard.epoch}-{poison}"
     async with httpx.AsyncClient() as http:
         scraped = (await http.get(f"http://{storage.metrics}/metrics")).text
     assert 'livecomments_storage_dead_letters_total{shard="0"} 1.0' in scraped
     assert "livecomments_storage_rows_written_total 2.0" in scraped
 
 
-async def test_through_cursor_never_runs_ahead_of_the_rows(
-    history: History, js: JetStreamContext, shard: Shard
-) -> None:
+async def test_through_cursor_never_runs_ahead_of_the_rows(broadcast: Broadcast) -> None:
     stored: list[tuple[int, str]] = []
     answers: list[tuple[int, set[str]]] = []
 
     async def commit() -> int:
-        for offset in range(250):
-            item = comment(offset)
-            stored.append((await publish(js, shard, posted(item)), item.comment_id))
-        return stored[-1][0]
+        for comment in broadcast.comments(*range(250)):
+            seq = await broadcast.post(comment)
+            stored.append((seq, comment.comment_id))
+        return seq
 
-    request = ListCommentsRequest(stream_id="demo", duration_ms=HOUR_MS, page_size=1_000)
     async with asyncio.TaskGroup() as tasks:
         committing = tasks.create_task(commit())
         while not (committing.done() and answers and answers[-1][0] >= committing.result()):
-            answer = await history.stub.ListComments(request, timeout=CALL_S)
-            answers.append((int(answer.through_cursor.split("-")[1]), set(ids(answer.comments))))
+            answer = await broadcast.window(page_size=1_000)
+            through = int(answer.through_cursor.split("-")[1])
+            answers.append((through, {comment.comment_id for comment in answer.comments}))
     assert len({through for through, _ in answers}) > 3
     for through, seen in answers:
         assert {comment_id for seq, comment_id in stored if seq <= through} <= seen
 
 
 async def test_a_database_that_fails_refuses_reads_and_gets_everything_later(
-    history: History, js: JetStreamContext, shard: Shard, data_dir: Path
+    broadcast: Broadcast, data_dir: Path
 ) -> None:
-    comments = [comment(offset) for offset in range(10)]
-    await history.written(await publish(js, shard, posted(*comments[:5])))
+    comments = broadcast.comments(*range(10))
+    await broadcast.written(await broadcast.post(*comments[:5]))
     database = sqlite3.connect(data_dir / "comments.db", isolation_level=None, timeout=10)
     database.execute("ALTER TABLE comments RENAME TO away")
-    for item in comments[5:]:
-        seq = await publish(js, shard, posted(item))
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await history.all_of()
-    refusal = Refusal.from_rpc_error(refused.value)
-    assert (refusal.reason, refusal.detail) == (Reason.OVERLOADED, "the database does not answer")
-    assert refusal.retry_after_ms > 0
+    seq = await broadcast.post_each(comments[5:])
+    for call in (broadcast.window(), broadcast.recent(), broadcast.get(comments[0].comment_id), broadcast.export()):
+        refusal = await refusal_of(call)
+        assert (refusal.reason, refusal.detail) == (Reason.OVERLOADED, "the database does not answer")
+        assert refusal.retry_after_ms > 0
     database.execute("ALTER TABLE away RENAME TO comments")
     database.close()
-    await history.written(seq)
-    assert await history.all_of() == comments
+    await broadcast.written(seq)
+    assert await broadcast.replay() == comments
+
+
+async def test_a_full_disk_is_waited_for(broadcast: Broadcast, storage: Service, data_dir: Path) -> None:
+    comments = broadcast.comments(*range(100))
+    await broadcast.written(await broadcast.post(*comments[:50]))
+    assert storage.popen is not None
+    size = (data_dir / "comments.db-wal").stat().st_size
+    unlimited = resource.prlimit(storage.popen.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    seq = await broadcast.post(*comments[50:])
+
+    async def refused() -> bool:
+        return "the database did not take a batch" in storage.output.read_text()
+
+    await until(refused, "the writer met the full disk")
+    assert await broadcast.replay() == comments[:50]
+    resource.prlimit(storage.popen.pid, resource.RLIMIT_FSIZE, unlimited)
+    await broadcast.written(seq)
+    assert await broadcast.replay() == comments
 
 
 async def test_a_database_that_came_back_older_gets_the_rest_of_the_log(
-    history: History, js: JetStreamContext, shard: Shard, storage: Service, data_dir: Path
+    broadcast: Broadcast, storage: Service, data_dir: Path
 ) -> None:
-    comments = [comment(offset) for offset in range(3)]
-    await history.written(await publish(js, shard, posted(comments[0])))
-    files = [data_dir / name for name in ("comments.db", "comments.db-wal")]
+    comments = broadcast.comments(0, 1, 2)
+    await broadcast.written(await broadcast.post(comments[0]))
     storage.kill()
+    files = [data_dir / name for name in ("comments.db", "comments.db-wal")]
     older = [file.read_bytes() for file in files]
     storage.start()
-    for item in comments[1:]:
-        seq = await publish(js, shard, posted(item))
-    await history.written(seq)
+    seq = await broadcast.post_each(comments[1:])
+    await broadcast.written(seq)
 
     async def acknowledged() -> bool:
-        floor = (await js.consumer_info(shard.name, CONSUMER)).ack_floor
+        floor = (await broadcast.js.consumer_info(broadcast.shard.name, CONSUMER)).ack_floor
         return floor is not None and floor.stream_seq == seq
 
     await until(acknowledged, "the writer acknowledged all")
@@ -206,26 +218,28 @@ async def test_a_database_that_came_back_older_gets_the_rest_of_the_log(
     for file, content in zip(files, older, strict=True):
         file.write_bytes(content)
     storage.start()
-    await history.written(seq)
-    assert await history.all_of() == comments
+    await broadcast.written(seq)
+    assert await broadcast.replay() == comments
 
 
 async def test_a_log_with_a_new_epoch_is_written_from_its_beginning_beside_the_old_rows(
-    history: History, js: JetStreamContext, shard: Shard, settings: Settings, storage: Service
+    broadcast: Broadcast, settings: Settings, storage: Service
 ) -> None:
-    old, new = [comment(offset) for offset in range(3)], [comment(offset) for offset in (10, 11)]
-    for item in old:
-        seq = await publish(js, shard, posted(item))
-    await history.written(seq)
-    await js.delete_stream(shard.name)
-    renewed = (await open_log(js, settings)).shards[0]
-    await publish(js, renewed, posted(new[0]))
-    last = await publish(js, renewed, posted(new[1]))
+    comments = broadcast.comments(0, 1, 2, 10, 11)
+    await broadcast.written(await broadcast.post_each(comments[:3]))
+    await broadcast.js.delete_stream(broadcast.shard.name)
+    broadcast.shard = (await open_log(broadcast.js, settings)).shards[0]
+    last = await broadcast.post_each(comments[3:])
 
     async def in_the_new_log() -> bool:
-        through = await history.through()
-        return (through.epoch, through.seq) == (renewed.epoch, last)
+        through = await broadcast.through()
+        return (through.epoch, through.seq) == (broadcast.shard.epoch, last)
 
     await until(in_the_new_log, "written in the new epoch")
-    assert await history.all_of() == old + new
+    assert await broadcast.replay() == comments
     assert "the log has a new epoch" in storage.output.read_text()
+
+
+async def test_a_storage_that_is_told_to_stop_ends_cleanly(broadcast: Broadcast, storage: Service) -> None:
+    await broadcast.window()
+    assert storage.stop() == 0

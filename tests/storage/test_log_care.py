@@ -1,0 +1,128 @@
+"""Trimming the log, and writing it once more."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from livecomments.cursor import Cursor
+from livecomments.log import Shard, open_log
+from livecomments.settings import Settings
+from storage.dead_letters import DeadLetters
+from storage.sqlite import SqliteStore, open_sqlite
+from storage.store import FIRST, LAST, Batch
+from storage.trim import trim
+from storage.writer import Writer, rewind
+from tests.storage.broadcast import comment_at, posted, until
+
+pytestmark = pytest.mark.anyio
+
+DISTANT = datetime.now(UTC) + timedelta(days=1)
+
+
+@pytest.fixture
+def js(client: Client) -> JetStreamContext:
+    return client.jetstream()
+
+
+@pytest.fixture
+async def shard(js: JetStreamContext, settings: Settings) -> Shard:
+    """A log of six messages."""
+    shard = (await open_log(js, settings)).shards[0]
+    for offset_ms in range(6):
+        await js.publish(shard.subject("demo"), posted(comment_at(offset_ms, "demo")).SerializeToString())
+    return shard
+
+
+@pytest.fixture
+async def store(data_dir: Path) -> AsyncIterator[SqliteStore]:
+    async with open_sqlite(data_dir / "comments.db") as store:
+        yield store
+
+
+async def first_seq(js: JetStreamContext, shard: Shard) -> int:
+    seq: int = (await js.stream_info(shard.name)).state.first_seq
+    return seq
+
+
+async def test_trimming_never_passes_what_is_written(js: JetStreamContext, shard: Shard, store: SqliteStore) -> None:
+    assert await trim(js, store, 0, DISTANT) == 0
+    await store.adopt(0, shard.epoch)
+    assert await trim(js, store, 0, DISTANT) == 0
+    await store.apply(Batch(0, shard.epoch, 0, 4))
+    assert await trim(js, store, 0, DISTANT) == 4
+    assert await first_seq(js, shard) == 5
+    assert await trim(js, store, 0, DISTANT) == 0
+
+
+async def test_trimming_keeps_what_is_young(js: JetStreamContext, shard: Shard, store: SqliteStore) -> None:
+    await store.adopt(0, shard.epoch)
+    await store.apply(Batch(0, shard.epoch, 0, 6))
+    moment = (await js.get_msg(shard.name, seq=3)).time
+    assert moment is not None
+    assert await trim(js, store, 0, moment - timedelta(days=1)) == 0
+    assert await trim(js, store, 0, moment) == 2
+    assert await first_seq(js, shard) == 3
+
+
+async def test_a_log_that_the_database_knows_under_another_epoch_is_not_trimmed(
+    js: JetStreamContext, shard: Shard, store: SqliteStore
+) -> None:
+    await store.adopt(0, "another")
+    await store.apply(Batch(0, "another", 0, 6))
+    assert await trim(js, store, 0, DISTANT) == 0
+    assert await first_seq(js, shard) == 1
+
+
+async def test_a_log_trimmed_to_nothing_goes_on_with_its_numbers(
+    js: JetStreamContext, shard: Shard, store: SqliteStore
+) -> None:
+    await store.adopt(0, shard.epoch)
+    await store.apply(Batch(0, shard.epoch, 0, 6))
+    assert await trim(js, store, 0, DISTANT) == 6
+    assert (await js.publish(shard.subject("demo"), b"")).seq == 7
+
+
+async def test_a_rewind_brings_lost_rows_back_while_the_writer_runs(
+    client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore, data_dir: Path
+) -> None:
+    await _write_all(client, js, store, shard)
+    before = (await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments
+    assert len(before) == 6
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(Writer(client, store, DeadLetters(js, 1), 0).run())
+        database = sqlite3.connect(data_dir / "comments.db", isolation_level=None, timeout=10)
+        database.execute("DELETE FROM comments WHERE offset_ms >= 2")
+        database.close()
+        await rewind(js, store, 0)
+
+        async def back() -> bool:
+            return (await store.position(0)) == Cursor(shard.epoch, 6)
+
+        await until(back, "written again")
+        writing.cancel()
+    assert (await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments == before
+
+
+async def test_a_log_that_came_back_shorter_is_written_again(
+    client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore
+) -> None:
+    await store.adopt(0, shard.epoch)
+    await store.apply(Batch(0, shard.epoch, 0, 100))
+    await _write_all(client, js, store, shard)
+    assert len((await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments) == 6
+
+
+async def _write_all(client: Client, js: JetStreamContext, store: SqliteStore, shard: Shard) -> None:
+    async def written() -> bool:
+        return (await store.position(0)) == Cursor(shard.epoch, 6)
+
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(Writer(client, store, DeadLetters(js, 1), 0).run())
+        await until(written, "the log is written")
+        writing.cancel()
