@@ -7,6 +7,7 @@ from contextlib import suppress
 import trio
 
 from edge.app import make_app
+from edge.door import Door
 from edge.server import Server, listen
 from edge.settings import EdgeSettings
 from edge.state import Edge, open_edge
@@ -31,24 +32,33 @@ async def _serve(settings: EdgeSettings) -> None:
                 raise SettingsError(
                     f"setting LIVECOMMENTS_EDGE_LISTEN: {settings.edge_listen}: {error.strerror}"
                 ) from error
-            server = Server(make_app(edge), listener)
-            address = f"{host}:{listener.socket.getsockname()[1]}"
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.run)
+            server = Server(make_app(edge))
+            address = f"{host}:{listener.getsockname()[1]}"
+            door = Door(edge, listener, server.serve)
+            async with server.running(), trio.open_nursery() as connections:
+                accepting = trio.CancelScope()
+                connections.start_soon(_accept, door, connections, accepting)
                 log().info("serving", listen=address, metrics=metrics.address)
                 if settings.ports_file is not None:
                     write_ports(settings.ports_file, listen=address, metrics=metrics.address)
                 await anext(aiter(signals))
+                accepting.cancel()
+                listener.close()
                 await _drain(edge, server)
-                nursery.cancel_scope.cancel()
+                connections.cancel_scope.cancel()
     log().info("stopped")
+
+
+async def _accept(door: Door, connections: trio.Nursery, accepting: trio.CancelScope) -> None:
+    with accepting:
+        await door.run(connections)
 
 
 async def _drain(edge: Edge, server: Server) -> None:
     """Lets everyone go: no new requests, viewers closed a part at a time so that they don't come back all at once."""
     log().info("draining", viewers=edge.viewers)
     edge.is_draining = True
-    await server.stop_accepting()
+    await server.drain()
     await edge.feeds.dismiss_over(edge.settings.edge_drain_s)
     with trio.move_on_after(_GOODBYE_S):
         while edge.viewers:  # noqa: ASYNC110 (they end by themselves, each in its own connection)

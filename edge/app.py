@@ -4,6 +4,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from edge.headers import is_allowed, shared_headers
 from edge.problems import problem
 from edge.routes.comments import comments
 from edge.routes.moderation import moderation
@@ -16,7 +17,6 @@ from livecomments.telemetry import log
 
 _ALLOW_HEADERS = "authorization, content-type, idempotency-key, last-event-id, x-grpc-web, grpc-timeout, x-user-agent"
 _ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE"
-_EXPOSE_HEADERS = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, ratelimit, ratelimit-policy, etag"
 
 
 def make_app(edge: Edge) -> QuartTrio:
@@ -29,7 +29,7 @@ def make_app(edge: Edge) -> QuartTrio:
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
-    _allow_origins(app, frozenset(edge.settings.edge_cors_origins))
+    _allow_origins(app, edge.origins)
     return app
 
 
@@ -55,15 +55,12 @@ async def _unexpected(error: Exception) -> Response:
 
 
 def _allow_origins(app: QuartTrio, origins: frozenset[str]) -> None:
-    def is_allowed(origin: str | None) -> bool:
-        return origin is not None and ("*" in origins or origin in origins)
-
     @app.before_request
     async def preflight() -> Response | None:
         if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
             return None
         response = Response(b"", 204)
-        if is_allowed(request.headers.get("Origin")):
+        if is_allowed(request.headers.get("Origin"), origins):
             response.headers["Access-Control-Allow-Methods"] = _ALLOW_METHODS
             response.headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
             response.headers["Access-Control-Max-Age"] = "600"
@@ -71,11 +68,6 @@ def _allow_origins(app: QuartTrio, origins: frozenset[str]) -> None:
 
     @app.after_request
     async def share(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        if origins:
-            response.headers.add("Vary", "Origin")
-        origin = request.headers.get("Origin")
-        if origin is not None and is_allowed(origin):
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = _EXPOSE_HEADERS
+        for name, value in shared_headers(request.headers.get("Origin"), origins):
+            response.headers.add(name, value)
         return response

@@ -102,6 +102,10 @@ class Audience:
         """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
         self._section.seat(fd, sse.chunk(waiting) if (waiting := viewer.take()) else b"")
 
+    def take_in(self, fd: int, first: bytes) -> None:
+        """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed."""
+        self._section.seat(fd, first)
+
     def show(self, window: Window, epoch: str) -> None:
         """Gives a window to everyone; whole windows, in order."""
         comments = sum(

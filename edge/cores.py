@@ -8,17 +8,17 @@ from hashlib import blake2b
 
 import grpc
 import trio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from edge.posting import Link, Posts, merge_posts
-from edge.upstream import Metadata, call, duplex, open_channel
+from edge.upstream import Metadata, duplex, is_well, open_channel
 from livecomments.errors import Reason, Refusal
 from livecomments.telemetry import log
 from livecomments.v1.comment_service_pb2_grpc import CommentServiceStub
 from livecomments.v1.stream_service_pb2_grpc import StreamServiceStub
 
-_HEALTH_S = 0.5
-"""How long a core may take to say that it is well, and how often it is asked."""
+_HEALTH_EVERY_S = 0.5
+"""How often a core is asked whether it is well."""
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class Cores:
         """Keeps the stream of posts to one core open, for as long as the core is well."""
         health = health_pb2_grpc.HealthStub(core.channel)
         while True:
-            if await _is_well(health):
+            if await is_well(health):
                 async with (
                     _ingest(core, metadata) as stream,
                     trio.open_nursery() as both,
@@ -81,22 +81,10 @@ def _ingest(core: Core, metadata: Metadata) -> AbstractAsyncContextManager[Link]
     return duplex(core.comments.IngestComments, metadata=metadata, merge=merge_posts)
 
 
-async def _is_well(health: health_pb2_grpc.HealthStub) -> bool:
-    try:
-        answer = await call(
-            health.Check,  # type: ignore[attr-defined]
-            health_pb2.HealthCheckRequest(),
-            timeout_s=_HEALTH_S,
-        )
-    except Refusal:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
 async def _watch_health(health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
     """Cuts the link to a core that is frozen or draining: its connection alone would not tell."""
-    while await _is_well(health):  # noqa: ASYNC110 (asks another process)
-        await trio.sleep(_HEALTH_S)
+    while await is_well(health):  # noqa: ASYNC110 (asks another process)
+        await trio.sleep(_HEALTH_EVERY_S)
     link.cancel()
 
 

@@ -10,13 +10,14 @@ from typing import cast
 
 import grpc
 import trio
+from grpc_health.v1 import health_pb2_grpc
 
 from edge import metrics
 from edge.audience import Audience
 from edge.broadcast import Broadcast
 from edge.encodings import sse
 from edge.memory import FeedMemory, Limits
-from edge.upstream import Duplex, Metadata, collect, duplex, open_channel
+from edge.upstream import Duplex, Metadata, collect, duplex, is_well, open_channel
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.telemetry import log
@@ -106,6 +107,11 @@ class Feeds:
             if topic.refused is not None and self._topics.get(stream_id) is topic:
                 self._forget(topic)
 
+    def known(self, stream_id: str) -> Topic | None:
+        """A topic that has its first snapshot; None for any other."""
+        topic = self._topics.get(stream_id)
+        return topic if topic is not None and topic.memory is not None else None
+
     async def backfill(self, stream_id: str, cursor: Cursor) -> list[pb.FeedMessage]:
         """What stands in the log after a cursor, up to now, in order. One read serves all who ask at once.
 
@@ -145,12 +151,15 @@ class Feeds:
         for fanout in itertools.cycle(fanouts):
             began = time.monotonic()
             with open_channel(fanout) as channel:
-                self._stub = FeedServiceStub(channel)
-                async with duplex(self._stub.Relay, metadata=self._metadata) as link:
-                    await self._follow(link)
-                self._link = None
-            metrics.relay_breaks.inc()
-            log().warning("relay ended", fanout=fanout, error=_describe(link.ended_by))
+                if await is_well(health_pb2_grpc.HealthStub(channel)):
+                    self._stub = FeedServiceStub(channel)
+                    async with duplex(self._stub.Relay, metadata=self._metadata) as link:
+                        self.connected.set()
+                        log().info("fanout reached", fanout=fanout)
+                        await self._follow(link)
+                    self._link = None
+                    metrics.relay_breaks.inc()
+                    log().warning("fanout lost", fanout=fanout, error=_describe(link.ended_by))
             failures = 0 if time.monotonic() - began > _STEADY_S else failures + 1
             await trio.sleep(random.uniform(0.5, 1) * min(_BACKOFF_MAX_S, 0.1 * 2**failures))
 
@@ -185,7 +194,6 @@ class Feeds:
         for topic in self._topics.values():
             self._join(topic)
         async for response in link:
-            self.connected.set()
             for update in response.updates:
                 if (watched := self._topics.get(update.stream_id)) is not None:
                     self._update(watched, update)

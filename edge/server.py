@@ -2,8 +2,8 @@
 
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import trio
@@ -21,23 +21,26 @@ ABORT = "livecomments.abort"
 HAND_OFF = "livecomments.hand_off"
 """ASGI extension: gives the request's connection away. Only where its bytes are plain HTTP/1.1."""
 BACKLOG = 4096
+DEFER_ACCEPT_S = 3
 HEAD_MAX_BYTES = 16 * 1024
 KEEP_ALIVE_S = 75
 
 
-def listen(host: str, port: int) -> trio.SocketListener:
-    """A listening socket; raises OSError when the port is taken."""
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, non-blocking; raises OSError when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     raw = socket.socket(family, socket.SOCK_STREAM)
     try:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A connection is told when its request is there, so that the door rarely finds nothing to read.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_S)
         raw.bind((host, port))
         raw.listen(BACKLOG)
     except OSError:
         raw.close()
         raise
     raw.setblocking(False)
-    return trio.SocketListener(trio.socket.from_stdlib_socket(raw))
+    return raw
 
 
 class Connection(TCPServer):
@@ -100,10 +103,9 @@ def hand_off_connection() -> Callable[[], int] | None:
 
 
 class Server:
-    """Serves an application on a listener until it is told to drain."""
+    """Hypercorn's part: serves an application on the connections that it is given."""
 
-    def __init__(self, app: QuartTrio, listener: trio.SocketListener) -> None:
-        self._listener = listener
+    def __init__(self, app: QuartTrio) -> None:
         self._config = Config()
         self._config.include_server_header = False
         self._config.h11_max_incomplete_size = HEAD_MAX_BYTES
@@ -111,28 +113,23 @@ class Server:
         self._config.accesslog = None
         self._app = ASGIWrapper(cast("Any", app))
         self._context = WorkerContext(None)
-        self._accepting = trio.CancelScope()
-        self._connections = 0
-        self._idle = trio.Event()
+        self._state: dict[str, Any] = {}
 
-    async def run(self) -> None:
-        """Accepts until ``stop_accepting``, then returns when the last connection has ended."""
-        state: dict[str, Any] = {}
-        lifespan = Lifespan(self._app, self._config, state)
-        async with trio.open_nursery() as outer:
-            await outer.start(lifespan.handle_lifespan)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The application is started up for as long as the context is open."""
+        lifespan = Lifespan(self._app, self._config, self._state)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lifespan.handle_lifespan)
             await lifespan.wait_for_startup()
-            async with trio.open_nursery() as connections:
-
-                async def serve(stream: trio.SocketStream) -> None:
-                    await Connection(self._app, self._config, self._context, state, cast("Any", stream))
-
-                with self._accepting:
-                    await trio.serve_listeners(serve, [self._listener], handler_nursery=connections)
+            yield
             await lifespan.wait_for_shutdown()
-            outer.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
-    async def stop_accepting(self) -> None:
-        """Refuses new connections; idle ones are closed, requests under way go on."""
-        self._accepting.cancel()
+    async def serve(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """One connection, to its end or its hand-off."""
+        await Connection(self._app, self._config, self._context, self._state, cast("Any", stream))
+
+    async def drain(self) -> None:
+        """Closes idle connections; requests under way go on."""
         await self._context.terminated.set()

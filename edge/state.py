@@ -41,6 +41,15 @@ class Edge:
     is_draining: bool = False
 
     @property
+    def origins(self) -> frozenset[str]:
+        """Whose pages may call."""
+        return frozenset(self.settings.edge_cors_origins)
+
+    def may_seat(self) -> bool:
+        """Whether there is room for one more viewer, and time."""
+        return not self.is_draining and self.viewers < self.settings.edge_max_viewers
+
+    @property
     def viewers(self) -> int:
         """All viewers of this process."""
         return self.ordinary_viewers + len(self.broadcast)

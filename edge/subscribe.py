@@ -14,6 +14,8 @@ from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_pb2 as pb
 
+SUBSCRIBE_PARAMETERS = frozenset({"last_event_id"})
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -52,18 +54,43 @@ async def admit(feeds: Feeds, identity: Identity, stream_id: str, cursor_text: s
     cursor = parse_cursor(cursor_text)
     async with feeds.topic(stream_id) as (topic, memory):
         require_watch(identity, memory.stream)
-        if cursor is None:
-            yield _fresh(topic)
-            return
-        if memory.has_ended and cursor.epoch == memory.cursor.epoch and cursor.seq >= memory.cursor.seq:
+        decided = _decide(topic, memory, cursor)
+        if decided is None:
             raise NothingMore
-        match memory.since(cursor):
-            case Missed(data):
-                yield _resumed(topic, memory, cursor, data, skip_through=cursor.seq)
-            case TooOld():
-                yield await _resume_from_log(feeds, topic, cursor)
-            case Unservable():
-                yield _fresh(topic)
+        if isinstance(decided, TooOld):
+            assert cursor is not None
+            decided = await _resume_from_log(feeds, topic, cursor)
+        yield decided
+
+
+def decide_now(feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str) -> Admission | None:
+    """The same without waiting for anyone; None when that can't be, or when nothing is to be shown.
+
+    Raises Refusal. No await may stand between the decision and the seat.
+    """
+    topic = feeds.known(stream_id)
+    if topic is None or topic.memory is None:
+        return None
+    require_watch(identity, topic.memory.stream)
+    decided = _decide(topic, topic.memory, parse_cursor(cursor_text))
+    if not isinstance(decided, Admission) or decided.is_over or decided.skip_through > topic.memory.cursor.seq:
+        return None
+    return decided
+
+
+def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None) -> Admission | TooOld | None:
+    """None: the stream has ended, and the cursor has seen all of it."""
+    if cursor is None:
+        return _fresh(topic)
+    if memory.has_ended and cursor.epoch == memory.cursor.epoch and cursor.seq >= memory.cursor.seq:
+        return None
+    match memory.since(cursor):
+        case Missed(data):
+            return _resumed(topic, memory, cursor, data, skip_through=cursor.seq)
+        case Unservable():
+            return _fresh(topic)
+        case TooOld() as too_old:
+            return too_old
 
 
 def parse_cursor(text: str) -> Cursor | None:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import grpc
 import trio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from livecomments.errors import Refusal
 
@@ -38,6 +39,7 @@ CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+HEALTH_S = 0.5
 _GATHER_MAX = 500
 """Requests that are merged into one message at most."""
 _AT_ONCE = 4
@@ -206,3 +208,16 @@ async def collect(
         raise Refusal.from_rpc_error(error) from error
     finally:
         responses.cancel()
+
+
+async def is_well(health: health_pb2_grpc.HealthStub) -> bool:
+    """Whether a service says within HEALTH_S that it serves: a frozen one keeps its connections, but does not."""
+    try:
+        answer = await call(
+            health.Check,  # type: ignore[attr-defined]
+            health_pb2.HealthCheckRequest(),
+            timeout_s=HEALTH_S,
+        )
+    except Refusal:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -11,12 +11,13 @@ from quart import Blueprint, Response, request
 
 from edge import metrics
 from edge.encodings import sse
+from edge.headers import event_stream_headers
 from edge.requests import Query, idempotency_key, read_json
 from edge.routes.answers import answer, cacheable
 from edge.server import abort_connection, hand_off_connection
 from edge.shapes import CommentShape, comment_shapes, rfc3339
 from edge.state import Edge, body, identify, on_behalf, require_user, sender_address, this_edge
-from edge.subscribe import NothingMore, admit
+from edge.subscribe import SUBSCRIBE_PARAMETERS, NothingMore, admit
 from livecomments.errors import FieldError, Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_service_pb2 as rpc
@@ -126,7 +127,7 @@ def _role(author: Identity, stream_id: str) -> rpc.Role.ValueType:
 async def subscribe(stream_id: str) -> Response:
     """The feed as server-sent events."""
     edge = this_edge()
-    query = Query(request.args.to_dict(flat=False), frozenset({"last_event_id"}))
+    query = Query(request.args.to_dict(flat=False), SUBSCRIBE_PARAMETERS)
     cursor = request.headers.get("Last-Event-ID") or query.text("last_event_id")
     if edge.is_draining:
         return _come_back(
@@ -189,9 +190,8 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 def _event_stream(data: AsyncIterator[bytes]) -> Response:
     response = Response(data, content_type=sse.CONTENT_TYPE)
     response.timeout = None
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Accel-Buffering"] = "no"
-    response.headers["Vary"] = "Accept-Encoding"
+    for name, value in event_stream_headers():
+        response.headers[name] = value
     return response
 
 

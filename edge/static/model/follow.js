@@ -11,6 +11,11 @@ export class Follow {
   #atEnd = true;
   #pauses = 0;
 
+  /** The newest comment is in sight, were nothing held back. @returns {boolean} */
+  get atEnd() {
+    return this.#atEnd;
+  }
+
   /** @returns {boolean} */
   get following() {
     return this.#atEnd && this.#pauses === 0;

@@ -143,6 +143,7 @@ function show(found) {
   byId("ended-row").hidden = !found.ended_at;
   byId("ended").textContent = found.ended_at ? formatMoment(found.ended_at) : "";
   byId("still-live").hidden = found.state !== "live";
+  byId("watch-link").hidden = found.state !== "live";
   byId("player").disabled = false;
   if (found.ended_at) clock.durationMs = Date.parse(found.ended_at) - Date.parse(found.started_at);
   tick();

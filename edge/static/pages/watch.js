@@ -49,8 +49,8 @@ const draw = oncePerFrame(() => {
   menu.refresh();
   byId("empty").hidden = timeline.items.length > 0 || !stream;
   byId("beginning").hidden = !older.exhausted || timeline.items.length === 0;
-  const waiting = timeline.waiting;
-  byId("to-newest").hidden = view.following;
+  const { waiting } = timeline;
+  byId("to-newest").hidden = view.atEnd && waiting === 0;
   byId("to-newest-label").textContent =
     waiting === 0 ? "Back to newest" : `${formatCount(waiting)} new comment${waiting === 1 ? "" : "s"}`;
 });

@@ -37,6 +37,10 @@ export class CommentList extends EventTarget {
     return this.#follow.following;
   }
 
+  get atEnd() {
+    return this.#follow.atEnd;
+  }
+
   /** Stands still while a comment is being used; call `resume` as often. */
   pause() {
     this.#follow.pause();

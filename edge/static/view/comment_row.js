@@ -29,7 +29,7 @@ export function commentRow(comment, look) {
   tint(row, authorId);
   row.classList.toggle("mine", authorId === look.myId);
   row.classList.toggle("sending", Boolean(look.sending));
-  row.append(avatar(authorId, name), body(comment, look), time(comment, look));
+  row.append(avatar(authorId, name), body(comment, look));
   if (look.actions) {
     row.append(
       element(
@@ -54,12 +54,13 @@ export function commentRow(comment, look) {
  * @param {Comment} comment
  * @param {Look} look
  */
-function body({ author_id: authorId, author_name: name, text }, look) {
-  // The text alone decides the direction: dir=auto passes over what is in a bdi.
+function body(comment, look) {
+  const { author_id: authorId, author_name: name, text } = comment;
+  // The text alone decides the direction: dir=auto passes over what is in a bdi, and takes the first that is left.
   const made = element("p", { class: "comment-body", with: { dir: "auto" } });
   made.append(element("bdi", { class: "comment-author", text: name }), " ");
   if (authorId === look.hostId) made.append(element("bdi", { class: "badge", text: "Host" }), " ");
-  made.append(element("span", { class: "comment-text", text: shown(text) }));
+  made.append(element("span", { class: "comment-text", text: shown(text) }), " ", time(comment, look));
   return made;
 }
 

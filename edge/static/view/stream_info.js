@@ -9,6 +9,9 @@ import { byId } from "./element.js";
 /** @typedef {import("../model/api.js").Stream} Stream */
 /** @typedef {import("../model/feed.js").FeedState} FeedState */
 
+/** So long after the last comment that was left out, the notice goes. */
+const SAMPLED_MS = 10_000;
+
 /** @type {Record<FeedState, string>} */
 const CONNECTION = {
   connecting: "Connecting…",
@@ -32,7 +35,7 @@ export class StreamInfo {
   /** @type {Stream | null} */
   #stream = null;
   #endsAt = 0;
-  #sampled = false;
+  #sampledUntil = 0;
 
   /** @param {FeedState} state */
   connection(state) {
@@ -56,8 +59,7 @@ export class StreamInfo {
   /** @param {number} count */
   viewers(count) {
     this.#viewers.hidden = false;
-    byId("viewers-count").textContent = formatCount(count);
-    byId("viewers-unit").textContent = count === 1 ? "viewer" : "viewers";
+    this.#viewers.textContent = `${formatCount(count)} ${count === 1 ? "viewer" : "viewers"}`;
   }
 
   /** The end is announced. @param {string} endsAt */
@@ -68,7 +70,7 @@ export class StreamInfo {
 
   /** More is being said than anyone could read: the feed brings a sample. */
   sampled() {
-    this.#sampled = true;
+    this.#sampledUntil = Date.now() + SAMPLED_MS;
     this.#tick();
   }
 
@@ -95,6 +97,6 @@ export class StreamInfo {
   #noticeAt(now) {
     if (this.#stream?.state === "ended") return "";
     if (this.#endsAt) return `This stream ends in ${formatOffset(this.#endsAt - now)}`;
-    return this.#sampled ? "So many comments that you see a sample. The replay has them all." : "";
+    return now < this.#sampledUntil ? "So many comments that you see a sample. The replay has them all." : "";
   }
 }

@@ -1,0 +1,32 @@
+"""Response headers that stand in the same form whichever way a response goes out."""
+
+from edge.encodings import sse
+
+EXPOSED = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, ratelimit, ratelimit-policy, etag"
+
+Headers = list[tuple[str, str]]
+
+
+def is_allowed(origin: str | None, origins: frozenset[str]) -> bool:
+    """Whether pages of this origin may call; ``*`` among the origins stands for any."""
+    return origin is not None and ("*" in origins or origin in origins)
+
+
+def shared_headers(origin: str | None, origins: frozenset[str]) -> Headers:
+    """What every response carries: no guessing of types, and CORS for an allowed origin."""
+    headers = [("X-Content-Type-Options", "nosniff")]
+    if origins:
+        headers.append(("Vary", "Origin"))
+    if origin is not None and is_allowed(origin, origins):
+        headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", EXPOSED)]
+    return headers
+
+
+def event_stream_headers() -> Headers:
+    """A feed: not to be kept, and not to be gathered by a proxy on its way."""
+    return [
+        ("Content-Type", sse.CONTENT_TYPE),
+        ("Cache-Control", "no-cache"),
+        ("X-Accel-Buffering", "no"),
+        ("Vary", "Accept-Encoding"),
+    ]
