@@ -105,16 +105,19 @@ export class Timeline {
   }
 
   /**
-   * A page of older comments.
+   * A page of the history; what of it is older than everything on the screen is put on top. The history may be ahead
+   * of the screen, too: what is newer comes by the feed.
    *
-   * @param {Comment[]} comments in the log's order
-   * @returns {number} how many of them were new
+   * @param {Comment[]} comments in the log's order, without a hole
+   * @returns {number} how many were put on top
    */
   prepend(comments) {
     const known = this.#ids();
     for (const { comment } of this.#own) known.add(comment.comment_id);
-    const fresh = comments.filter(({ comment_id: id }) => !known.has(id) && !this.#deleted.has(id));
-    this.#settled.unshift(...fresh.map((comment) => makeItem(comment)));
+    const fresh = olderThan(this.#settled[0]?.comment, comments).filter(
+      ({ comment_id: id }) => !known.has(id) && !this.#deleted.has(id),
+    );
+    this.#settled.unshift(...fresh.map(makeItem));
     return fresh.length;
   }
 
@@ -240,6 +243,21 @@ export class Timeline {
  */
 function makeItem(comment) {
   return { key: comment.comment_id, comment, state: "posted" };
+}
+
+/**
+ * Those that stand before `first` in the log.
+ *
+ * @param {Comment | undefined} first
+ * @param {Comment[]} comments
+ */
+function olderThan(first, comments) {
+  if (!first) return comments;
+  const place = comments.findIndex((comment) => comment.comment_id === first.comment_id);
+  if (place >= 0) return comments.slice(0, place);
+  // Without it, a page lies on one side of it, unless it was deleted. Several may share a millisecond.
+  const last = comments.at(-1)?.posted_at ?? "";
+  return last <= first.posted_at ? comments : comments.filter((comment) => comment.posted_at < first.posted_at);
 }
 
 /**

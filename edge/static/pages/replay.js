@@ -154,7 +154,10 @@ function lookAgain() {
   if (!stream || stream.state === "live") void look();
 }
 
-byId("to-newest").addEventListener("click", () => view.goToEnd());
+byId("to-newest").addEventListener("click", () => {
+  view.goToEnd();
+  byId("scroller").focus();
+});
 view.addEventListener("follow", draw);
 session.addEventListener("change", () => void look());
 byId("refused-sign-in").addEventListener("click", signIn);

@@ -248,7 +248,11 @@ session.addEventListener("change", () => {
   if (feed.state === "refused") feed.start();
   refresh();
 });
-byId("to-newest").addEventListener("click", () => view.goToEnd());
+byId("to-newest").addEventListener("click", () => {
+  view.goToEnd();
+  // The button goes away: the keyboard stays with the comments.
+  byId("scroller").focus();
+});
 byId("unpin").addEventListener("click", () => void attempt(() => api.unpinComment(streamId)));
 byId("end-stream").addEventListener("click", askToEnd);
 byId("refused-sign-in").addEventListener("click", signIn);

@@ -50,6 +50,7 @@ export function account(session) {
       who ? avatar(who.id, who.name) : icon("person"),
       element("span", { class: "account-name", text: who ? who.name : "Sign in" }),
     );
+    button.classList.toggle("signed-in", Boolean(who));
     button.setAttribute("aria-label", who ? `Signed in as ${who.name}` : "Sign in");
   };
 

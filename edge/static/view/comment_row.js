@@ -58,9 +58,9 @@ function body(comment, look) {
   const { author_id: authorId, author_name: name, text } = comment;
   // The text alone decides the direction: dir=auto passes over what is in a bdi, and takes the first that is left.
   const made = element("p", { class: "comment-body", with: { dir: "auto" } });
-  made.append(element("bdi", { class: "comment-author", text: name }), " ");
-  if (authorId === look.hostId) made.append(element("bdi", { class: "badge", text: "Host" }), " ");
-  made.append(element("span", { class: "comment-text", text: shown(text) }), " ", time(comment, look));
+  const head = element("span", { class: "comment-head" }, element("bdi", { class: "comment-author", text: name }));
+  if (authorId === look.hostId) head.append(" ", element("bdi", { class: "badge", text: "Host" }));
+  made.append(head, " ", element("span", { class: "comment-text", text: shown(text) }), "  ", time(comment, look));
   return made;
 }
 
