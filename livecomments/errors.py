@@ -100,8 +100,8 @@ class Refusal(Exception):
     rate_limit: RateLimit | None = None
 
     def __str__(self) -> str:
-        where = "; ".join(f"{error.field}: {error.detail}" for error in self.fields)
-        return ": ".join(part for part in (self.reason, self.detail, where) if part)
+        what = self.detail or "; ".join(f"{error.field}: {error.detail}" for error in self.fields)
+        return f"{self.reason}: {what}" if what else str(self.reason)
 
     # -- the wire: google.rpc.Status for single calls, Problem for an ingested item --
 
