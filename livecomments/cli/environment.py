@@ -20,6 +20,8 @@ _TO_COMMANDS = frozenset({"TOKEN", "DATA_DIR"})
 _QUICK = {"DRAIN_S": "2", "EDGE_DRAIN_S": "2"}
 """Whoever presses Ctrl-C waits; a service in production has more time to let go of its viewers."""
 
+_STOP_MARGIN_S = 4.0
+
 
 def check_services() -> None:
     """Raises CommandError when the services are not there: the wheel has the client alone."""
@@ -59,6 +61,12 @@ def settings_class(service: str) -> type[Settings]:
     if len(found) != 1:
         raise RuntimeError(f"{module.__name__} must hold one class of settings")
     return found[0]
+
+
+def stop_deadline_s(name: str, environ: Mapping[str, str]) -> float:
+    """How long a child may take to stop: what its settings give it to drain, and some for the rest."""
+    setting = "EDGE_DRAIN_S" if name == "edge" else "DRAIN_S"
+    return float(environ.get(PREFIX + setting, _QUICK[setting])) + _STOP_MARGIN_S
 
 
 def child_environment(service: str, chosen: Mapping[str, str]) -> dict[str, str]:

@@ -10,15 +10,13 @@ from pathlib import Path
 import trio
 
 from livecomments.cli.child import Child
-from livecomments.cli.environment import child_environment
+from livecomments.cli.environment import child_environment, stop_deadline_s
 from livecomments.cli.logs import LogFile, parse
 from livecomments.local import nats_server_binary, nats_url, write_nats_config
 
 NATS = "nats-server"
 START_ORDER = (NATS, "storage", "core", "fanout", "edge")
 DRAIN_ORDER = ("edge", "fanout", "core", "storage", NATS)
-STOP_S = 10.0
-"""A child that has not ended so long after SIGTERM is killed."""
 _POLL_S = 0.02
 _LAST_LINES = 8
 
@@ -72,7 +70,11 @@ class House:
         killed = []
         for name in DRAIN_ORDER:
             child = self.children.get(name)
-            if child is not None and not child.ended.is_set() and not await child.stop(STOP_S):
+            if (
+                child is not None
+                and not child.ended.is_set()
+                and not await child.stop(stop_deadline_s(name, os.environ))
+            ):
                 killed.append(name)
         return killed
 

@@ -35,13 +35,19 @@ def parse(line: str) -> Line:
         except ValueError:
             return Line("", line)
         facts = " ".join(f"{key}={value}" for key, value in record.items() if key not in _HIDDEN)
-        cause = str(record.get("exception", "")).strip().rpartition("\n")[2]
+        cause = _cause(str(record.get("exception", "")))
         text = " · ".join(part for part in (str(record.get("event", "")), facts, cause) if part)
         return Line(str(record.get("level", "")), text)
     for mark, level in _LEVELS.items():
         if mark in line:
             return Line(level, line.partition(mark)[2].strip())
     return Line("info" if "[INF]" in line else "", line)
+
+
+def _cause(traceback: str) -> str:
+    """The last line that says something: an exception group's is drawn into a tree."""
+    lines = (line.strip(" |+-") for line in reversed(traceback.splitlines()))
+    return next((line for line in lines if line), "")
 
 
 class LogFile:

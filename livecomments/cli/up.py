@@ -18,7 +18,7 @@ from livecomments.cli.instance import Instance, forget, hold
 from livecomments.cli.logs import parse
 from livecomments.cli.screen import Screen
 from livecomments.local import make_secrets
-from livecomments.settings import Settings
+from livecomments.settings import Settings, SettingsError
 
 START_S = 60.0
 """A start that takes longer has failed."""
@@ -34,15 +34,25 @@ def up(port: int, data_dir: Path) -> int:
     check_settings(os.environ)
     check_port(port)
     with hold(data_dir):
+        token = _prepare(data_dir)
         try:
-            make_secrets(data_dir)
-            (data_dir / "run").mkdir(exist_ok=True)
-        except OSError as error:
-            raise CommandError(f"the data folder {data_dir} can't be written: {error.strerror}", 2) from error
-        try:
-            return trio.run(_Run(port, data_dir, Screen(began)).main, strict_exception_groups=True)
+            return trio.run(_Run(port, data_dir, token, Screen(began)).main, strict_exception_groups=True)
         finally:
             forget(data_dir)
+
+
+def _prepare(data_dir: Path) -> str:
+    """Makes what is missing in the data folder; returns a token of the demo stream's host."""
+    try:
+        make_secrets(data_dir)
+        (data_dir / "run").mkdir(exist_ok=True)
+        settings = Settings(data_dir=data_dir)
+        settings.service_token()
+        return settings.token_key().issue(demo.HOST_ID, name="Host", role="host", ttl_s=TOKEN_S)
+    except OSError as error:
+        raise CommandError(f"the data folder {data_dir} can't be written: {error.strerror}", 2) from error
+    except SettingsError as error:
+        raise CommandError(str(error), 2) from error
 
 
 def check_port(port: int) -> None:
@@ -61,9 +71,10 @@ def check_port(port: int) -> None:
 class _Run:
     """One run, from the first process to the last."""
 
-    def __init__(self, port: int, data_dir: Path, screen: Screen) -> None:
+    def __init__(self, port: int, data_dir: Path, token: str, screen: Screen) -> None:
         self._port = port
         self._data_dir = data_dir
+        self._token = token
         self._screen = screen
         self._life = trio.CancelScope()
         """Cancelled when the instance is to end, for whatever reason."""
@@ -90,27 +101,25 @@ class _Run:
         """Starts the instance and lets it run until ``_life`` is cancelled; returns early when it can't start."""
         try:
             with trio.fail_after(START_S), self._screen.progress():
-                token = await self._start(house)
+                await self._start(house)
         except trio.TooSlowError:
             self._fail(f"not ready within {START_S:.0f} s; see {self._data_dir}/logs")
         except (CommandError, OSError) as error:
             self._fail(str(error))
         else:
             address = house.addresses["edge"]
-            self._screen.ready(f"http://{address}", token, str(self._data_dir))
+            self._screen.ready(f"http://{address}", self._token, str(self._data_dir))
             await trio.sleep_forever()
 
-    async def _start(self, house: House) -> str:
-        """Returns a token of the demo stream's host once the instance is ready."""
+    async def _start(self, house: House) -> None:
+        """Returns once the instance is ready, and others can find it."""
         async with aclosing(house.open()) as steps:
             async for missing in steps:
                 self._screen.waiting_for(missing)
         edge = house.addresses["edge"]
         while not await trio.to_thread.run_sync(demo.is_ready, edge, abandon_on_cancel=True):
             await trio.sleep(_READY_POLL_S)
-        key = Settings(data_dir=self._data_dir).token_key()
-        token = key.issue(demo.HOST_ID, name="Host", role="host", ttl_s=TOKEN_S)
-        await trio.to_thread.run_sync(demo.ensure_stream, edge, token, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(demo.ensure_stream, edge, self._token, abandon_on_cancel=True)
         Instance(
             http=f"http://{edge}",
             core=house.addresses["core"],
@@ -119,7 +128,6 @@ class _Run:
             nats=house.addresses[NATS],
             pids={"up": os.getpid(), **{name: child.pid for name, child in house.children.items()}},
         ).save(self._data_dir)
-        return token
 
     async def _heed(self, signals: AsyncIterator[int], house: House) -> None:
         """The first signal lets everything drain; a Ctrl-C after that ends it at once."""
@@ -142,6 +150,7 @@ class _Run:
             await trio.sleep(_LOG_POLL_S)
             for name, child in house.children.items():
                 for line in map(parse, child.log.new_lines()):
-                    if line.is_notable:
+                    # That the others go away is no news once all do.
+                    if line.is_notable and not self._life.cancel_called:
                         self._screen.warning(name, line)
                 child.log.bound()

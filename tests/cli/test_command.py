@@ -93,6 +93,15 @@ def test_a_setting_that_up_cannot_use_is_one_line(tmp_path: Path, setting: str, 
     assert not (tmp_path / "data").exists()
 
 
+def test_a_key_that_is_too_short_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("short")
+    env = {"LIVECOMMENTS_SERVICE_TOKEN_FILE": str(tmp_path / "short")}
+    shown = livecomments("up", "--port", "0", "--data", tmp_path / "data", env=env)
+    assert shown.code == 2
+    assert len(shown.err.splitlines()) == 1
+    assert "LIVECOMMENTS_SERVICE_TOKEN_FILE" in shown.err
+
+
 def test_a_data_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     shown = livecomments("up", "--port", "0", "--data", tmp_path / "file" / "data")

@@ -33,8 +33,15 @@ def test_a_line_is_shown_when_it_is_a_warning_or_worse(line: str, parsed: Line, 
     assert parse(line).is_notable is notable
 
 
-def test_an_exception_is_told_by_its_last_line() -> None:
-    record = {"event": "a call failed", "level": "error", "exception": "Traceback…\n  File x\nValueError: no"}
+@pytest.mark.parametrize(
+    "traceback",
+    [
+        "Traceback…\n  File x\nValueError: no",
+        "  + Exception Group Traceback…\n  +-+--- 1 ---\n    | File x\n    | ValueError: no\n    +-------\n",
+    ],
+)
+def test_an_exception_is_told_by_its_last_line(traceback: str) -> None:
+    record = {"event": "a call failed", "level": "error", "exception": traceback}
     assert parse(json.dumps(record)) == Line("error", "a call failed · ValueError: no")
 
 
