@@ -1,5 +1,8 @@
 """The Quart application: routes, errors, CORS."""
 
+from contextlib import suppress
+
+import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -15,6 +18,7 @@ from edge.state import EXTENSION, Edge
 from livecomments.errors import Reason, Refusal
 from livecomments.telemetry import log
 
+_REST_S = 2.0
 _ALLOW_HEADERS = "authorization, content-type, idempotency-key, last-event-id, x-grpc-web, grpc-timeout, x-user-agent"
 _ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE"
 
@@ -34,7 +38,15 @@ def make_app(edge: Edge) -> QuartTrio:
 
 
 async def _refused(refusal: Refusal) -> Response:
+    if refusal.reason is not Reason.BODY_TOO_LARGE:
+        await _read_rest()
     return problem(refusal)
+
+
+async def _read_rest() -> None:
+    """Takes the body that a refused request still sends: closing on it would cut the answer off with a reset."""
+    with trio.move_on_after(_REST_S), suppress(HTTPException):
+        await request.get_data()
 
 
 async def _http_error(error: HTTPException) -> Response:

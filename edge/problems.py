@@ -7,6 +7,18 @@ from quart import Response
 from edge.shapes import encode
 from livecomments.errors import Reason, Refusal
 
+_HTTP_NAMES = {
+    "meta_json": "meta",
+    "client_ts_ms": "client_ts",
+    "request_id": "Idempotency-Key",
+    "page_size": "limit",
+    "page_token": "pagination_token",
+    "start_offset_ms": "start_time",
+    "duration_ms": "duration",
+    "update_mask": "title",
+}
+"""Fields that the protos call otherwise."""
+
 
 def problem(refusal: Refusal) -> Response:
     """The one form of every error: status, problem+json, Retry-After and the RateLimit fields."""
@@ -21,7 +33,8 @@ def problem(refusal: Refusal) -> Response:
         body["detail"] = refusal.detail
     if refusal.fields:
         body["errors"] = [
-            {"pointer": "#/" + error.field.replace(".", "/"), "detail": error.detail} for error in refusal.fields
+            {"pointer": f"#/{_HTTP_NAMES.get(error.field, error.field).replace('.', '/')}", "detail": error.detail}
+            for error in refusal.fields
         ]
     response = Response(encode(body), status, content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"

@@ -78,11 +78,14 @@ class Connection(TCPServer):
             await self.stream.aclose()
 
     async def _close(self) -> None:
-        if self._is_handed_off:
-            # Without the shutdown that a close begins with: it would end the new owner's connection.
-            await self.stream.aclose()
-        else:
-            await super()._close()
+        # Shielded: the disconnect that comes before this cancels the request's own tasks, one of which we may be, and
+        # the connection would stay open for ever (quart-trio 0.12). Nothing in here waits for the peer.
+        with trio.CancelScope(shield=True):
+            if self._is_handed_off:
+                # Without the shutdown that a close begins with: it would end the new owner's connection.
+                await self.stream.aclose()
+            else:
+                await super()._close()
 
     def abort(self) -> None:
         """Cuts the connection: a send that waits for a stalled reader fails at once."""

@@ -107,10 +107,12 @@ def require_user() -> Identity:
 
 
 def on_behalf() -> Metadata:
-    """Metadata for a call that the other service decides by the user's own token."""
+    """Metadata for a call that the other service decides by the user's own token, or as for anyone without one.
+
+    Our own identity stays out of it: what a service may see is not what its user may see.
+    """
     authorization = request.headers.get("Authorization")
-    service = this_edge().service
-    return (*service, ("authorization", authorization)) if authorization else service
+    return (("authorization", authorization),) if authorization else ()
 
 
 def sender_address() -> str:

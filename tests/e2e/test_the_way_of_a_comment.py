@@ -279,7 +279,7 @@ def test_metrics_stand_on_a_port_of_their_own(system: System) -> None:
         viewer.until(lambda v: v.texts(), "the comment")
         for service, names in {
             system.edge: ["edge_connections", "edge_deliveries_total", "edge_post_seconds", "edge_feed_lag_seconds"],
-            system.core: ["core_commit_batch"],
+            system.core: ["core_batch_comments"],
             system.fanout: ["fanout_feed_lag_seconds"],
             system.storage: ["storage_"],
         }.items():
