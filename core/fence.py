@@ -82,7 +82,7 @@ class Fence:
                     raise
             except InDoubt as error:
                 IN_DOUBT.inc()
-                log().warning("append in doubt", subject_stream=self.stream_id, error=str(error))
+                log().warning("append in doubt", stream=self.stream_id, error=str(error))
                 is_in_doubt = True
             else:
                 COMMIT_SECONDS.observe(time.perf_counter() - started)
@@ -133,7 +133,7 @@ class Fence:
                 await self._read_tail(watch)
                 return found
             except LogUnreadable as error:
-                log().warning("tail not read", subject_stream=self.stream_id, error=str(error))
+                log().warning("tail not read", stream=self.stream_id, error=str(error))
             await _pause()
 
     async def _read_tail(self, watch: Callable[[LogMessage], None]) -> None:

@@ -16,6 +16,8 @@ from livecomments.errors import Reason, Refusal
 from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Comment, Event, EventBatch, Stream
 
 DELETED_MAX = 10_000
+CLOCK_STEP_MS = 10_000
+"""How far the wall clock may step back without anything being decided on what was forgotten too early."""
 
 
 class Reply(Protocol):
@@ -125,8 +127,8 @@ class Ledger:
     def draft(self, now_ms: int, banned: AbstractSet[str]) -> "Draft":
         """An empty draft on top of this state; ``now_ms`` is the wall clock."""
         at_ms = self.at(now_ms)
-        self.requests.forget(at_ms)
-        self.limits.forget(at_ms, self.stream.slow_mode_s)
+        self.requests.forget(at_ms - CLOCK_STEP_MS)
+        self.limits.forget(at_ms - CLOCK_STEP_MS, self.stream.slow_mode_s)
         return Draft(self, at_ms, banned)
 
 

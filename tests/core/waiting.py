@@ -1,0 +1,17 @@
+"""Waiting for a condition, with a deadline."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(find: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 10) -> T:
+    """The first truthy value that ``find`` gives; fails after the deadline, naming what was waited for."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := await find()):
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        await asyncio.sleep(0.01)
+    return found
