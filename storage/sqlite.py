@@ -202,15 +202,16 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     """Commits, or rolls back what failed; sqlite3's errors become StoreUnavailable."""
     try:
-        connection.execute(begin)
-        yield
-        connection.execute("COMMIT")
+        try:
+            connection.execute(begin)
+            yield
+            connection.execute("COMMIT")
+        finally:
+            # A full disk may have ended the transaction already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-    finally:
-        # A full disk may have ended the transaction already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _position(connection: sqlite3.Connection, shard: int) -> Cursor | None:

@@ -91,15 +91,26 @@ async def test_cancelling_one_call_leaves_the_others_their_answer(source: Source
 
 
 async def test_when_the_last_call_is_cancelled_so_is_the_read_and_the_next_call_reads_anew(source: Source) -> None:
+    noticed, let_go = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end() -> str:
+        try:
+            return await source.read()
+        except asyncio.CancelledError:
+            noticed.set()
+            await let_go.wait()
+            raise
+
     async with asyncio.TaskGroup() as tasks:
         coalescer = Coalescer[str](tasks, lambda: None)
-        calls = [tasks.create_task(coalescer.read("k", source.read)) for _ in range(2)]
+        calls = [tasks.create_task(coalescer.read("k", slow_to_end)) for _ in range(2)]
         await source.started.wait()
         for call in calls:
             call.cancel()
-        # Asked before the read has noticed that it is cancelled.
-        await asyncio.wait(calls)
+        await noticed.wait()
         again = tasks.create_task(coalescer.read("k", source.read))
+        await settle()
+        let_go.set()
         await settle()
         source.answer.set_result("v")
         assert await again == "v"

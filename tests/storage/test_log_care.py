@@ -14,6 +14,7 @@ from livecomments.cursor import Cursor
 from livecomments.log import Shard, open_log
 from livecomments.settings import Settings
 from storage.dead_letters import DeadLetters
+from storage.pull import CONSUMER
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.store import FIRST, LAST, Batch
 from storage.trim import trim
@@ -96,6 +97,11 @@ async def test_a_rewind_brings_lost_rows_back_while_the_writer_runs(
     assert len(before) == 6
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(Writer(client, store, DeadLetters(js, 1), 0).run())
+
+        async def pulling() -> bool:
+            return bool((await js.consumer_info(shard.name, CONSUMER)).num_waiting)
+
+        await until(pulling, "the writer waits for more")
         database = sqlite3.connect(data_dir / "comments.db", isolation_level=None, timeout=10)
         database.execute("DELETE FROM comments WHERE offset_ms >= 2")
         database.close()
@@ -116,6 +122,15 @@ async def test_a_log_that_came_back_shorter_is_written_again(
     await store.apply(Batch(0, shard.epoch, 0, 100))
     await _write_all(client, js, store, shard)
     assert len((await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments) == 6
+
+
+async def test_a_database_that_comes_late_gets_what_the_log_still_has(
+    client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore
+) -> None:
+    await js.purge_stream(shard.name, seq=4)
+    await _write_all(client, js, store, shard)
+    comments = (await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments
+    assert [comment.place.seq for comment in comments] == [4, 5, 6]
 
 
 async def _write_all(client: Client, js: JetStreamContext, store: SqliteStore, shard: Shard) -> None:

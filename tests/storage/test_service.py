@@ -1,5 +1,6 @@
 """HistoryService as its clients see it: one real storage process, a stream for each test."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,27 @@ async def test_an_answer_is_complete_once_the_end_is_stored_and_not_before(broad
     answer = await broadcast.window()
     assert answer.complete
     assert list(answer.comments) == comments
+
+
+async def test_through_cursor_never_runs_ahead_of_the_rows(broadcast: Broadcast) -> None:
+    stored: list[tuple[int, str]] = []
+    answers: list[tuple[int, set[str]]] = []
+
+    async def commit() -> int:
+        for comment in broadcast.comments(*range(250)):
+            seq = await broadcast.post(comment)
+            stored.append((seq, comment.comment_id))
+        return seq
+
+    async with asyncio.TaskGroup() as tasks:
+        committing = tasks.create_task(commit())
+        while not (committing.done() and answers and answers[-1][0] >= committing.result()):
+            answer = await broadcast.window(page_size=1_000)
+            through = int(answer.through_cursor.split("-")[1])
+            answers.append((through, {comment.comment_id for comment in answer.comments}))
+    assert len({through for through, _ in answers}) > 3
+    for through, seen in answers:
+        assert {comment_id for seq, comment_id in stored if seq <= through} <= seen
 
 
 async def test_an_export_holds_everything_in_order_in_chunks(broadcast: Broadcast) -> None:

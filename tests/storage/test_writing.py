@@ -139,27 +139,6 @@ async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(broadcast: B
     assert "livecomments_storage_rows_written_total 2.0" in scraped
 
 
-async def test_through_cursor_never_runs_ahead_of_the_rows(broadcast: Broadcast) -> None:
-    stored: list[tuple[int, str]] = []
-    answers: list[tuple[int, set[str]]] = []
-
-    async def commit() -> int:
-        for comment in broadcast.comments(*range(250)):
-            seq = await broadcast.post(comment)
-            stored.append((seq, comment.comment_id))
-        return seq
-
-    async with asyncio.TaskGroup() as tasks:
-        committing = tasks.create_task(commit())
-        while not (committing.done() and answers and answers[-1][0] >= committing.result()):
-            answer = await broadcast.window(page_size=1_000)
-            through = int(answer.through_cursor.split("-")[1])
-            answers.append((through, {comment.comment_id for comment in answer.comments}))
-    assert len({through for through, _ in answers}) > 3
-    for through, seen in answers:
-        assert {comment_id for seq, comment_id in stored if seq <= through} <= seen
-
-
 async def test_a_database_that_fails_refuses_reads_and_gets_everything_later(
     broadcast: Broadcast, data_dir: Path
 ) -> None:
