@@ -1,15 +1,16 @@
 """What fanout's tests are made of: a log that is written to, a fanout that is served, subscribers that remember."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import uuid_utils
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js.api import RePublish
 
 from fanout.service import open_service
@@ -100,6 +101,21 @@ class Source:
         ack = await self.js.publish(self.shard.subject(stream_id), batch.SerializeToString())
         return ack.seq
 
+    async def commit_surely(self, stream_id: str, batch: EventBatch, message_id: str) -> int:
+        """Repeats a commit until it is known; stored once."""
+        while True:
+            try:
+                ack = await self.js.publish(
+                    self.shard.subject(stream_id),
+                    batch.SerializeToString(),
+                    headers={"Nats-Msg-Id": message_id},
+                    timeout=1,
+                )
+            except (NatsError, TimeoutError):
+                await asyncio.sleep(0.05)
+            else:
+                return ack.seq
+
     async def post(self, stream_id: str, *texts: str) -> int:
         return await self.commit(stream_id, posted(*(comment(stream_id, text) for text in texts)))
 
@@ -116,7 +132,7 @@ class Source:
         event.ended.ended_at_ms = stream.ended_at_ms
         return await self.tell(stream.stream_id, event)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def silence(self) -> AsyncIterator[None]:
         """What is committed meanwhile is stored, but nobody hears of it: as when live messages are lost on the way."""
         config = (await self.js.stream_info(self.shard.name)).config
@@ -133,7 +149,7 @@ class Source:
         return str(Cursor(self.shard.epoch, seq))
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def open_source(settings: Settings) -> AsyncIterator[Source]:
     async with connect(settings, "source") as client:
         stored = await open_log(client.jetstream(), settings)
@@ -145,14 +161,14 @@ def fanout_settings(settings: Settings, **changes: object) -> FanoutSettings:
     return FanoutSettings(**{**settings.model_dump(), **changes})  # type: ignore[arg-type]
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def served(settings: FanoutSettings) -> AsyncIterator[str]:
     """A fanout in this process, over real gRPC; its address."""
     async with serve_drainable(settings) as (address, _):
         yield address
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def serve_drainable(settings: FanoutSettings) -> AsyncIterator[tuple[str, Callable[[], None]]]:
     authenticator = Authenticator(settings.token_key(), settings.service_token())
     async with open_service(settings) as service:
@@ -173,7 +189,7 @@ def service_metadata(data_dir: Path) -> tuple[tuple[str, str], ...]:
     return ((SERVICE_TOKEN_KEY, (data_dir / "secrets" / "service.token").read_text()),)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def stub(address: str) -> AsyncIterator["FeedServiceAsyncStub"]:
     async with grpc.aio.insecure_channel(address) as channel:
         yield FeedServiceStub(channel)
@@ -247,7 +263,7 @@ class Watching(Seen):
     ended = False
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def watch(
     address: str, stream_id: str, cursor: str = "", metadata: tuple[tuple[str, str], ...] = ()
 ) -> AsyncIterator[Watching]:
@@ -305,7 +321,7 @@ class Relaying:
         self.requests.put_nowait(pb.RelayRequest(viewers=report))
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def relay(address: str, data_dir: Path) -> AsyncIterator[Relaying]:
     relaying = Relaying()
 
@@ -341,3 +357,57 @@ async def backfill(address: str, data_dir: Path, stream_id: str, cursor: str, ma
         async for response in feed.Backfill(request, metadata=service_metadata(data_dir)):
             whole.MergeFrom(response.batch)
         return whole
+
+
+class Line:
+    """A TCP connection between a service and a server that can be cut, and mended."""
+
+    def __init__(self, url: str) -> None:
+        self._host, self._port = url.removeprefix("nats://").split(":")
+        self._whole = True
+        self._ends: set[asyncio.StreamWriter] = set()
+        self.url = ""
+        self.connections = 0
+
+    def cut(self) -> None:
+        self._whole = False
+        for end in self._ends:
+            end.close()
+
+    def mend(self) -> None:
+        self._whole = True
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._whole:
+            writer.close()
+            return
+        there_reader, there_writer = await asyncio.open_connection(self._host, int(self._port))
+        self._ends |= {writer, there_writer}
+        self.connections += 1
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_copy(reader, there_writer))
+                tasks.create_task(_copy(there_reader, writer))
+        finally:
+            self._ends -= {writer, there_writer}
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def open_line(url: str) -> AsyncIterator[Line]:
+    line = Line(url)
+    server = await asyncio.start_server(line.carry, "127.0.0.1", 0)
+    line.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield line
+    finally:
+        server.close()
+        line.cut()
+        await server.wait_closed()
