@@ -7,9 +7,11 @@ A replica may be behind: that it has nothing proves nothing. The leader's word (
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -54,12 +56,24 @@ class ShardState:
 
 
 class LogReader:
-    """Reads a connection's log. Every method raises LogUnavailable, within a few times REQUEST_S."""
+    """Reads a connection's log. Every method raises LogUnavailable, within a few times REQUEST_S.
+
+    Open one with ``open_reader()``.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._js = client.jetstream(timeout=REQUEST_S)
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._requests = count()
+        self._answers: dict[str, _Answer] = {}
+        self.inbox = client.new_inbox()
+        """Where answers come: one subscription for all requests, each with a last token of its own."""
+
+    async def heard(self, reply: Msg) -> None:
+        """Takes a part of an answer; one that nobody waits for any more is dropped."""
+        if (answer := self._answers.get(reply.subject)) is not None:
+            answer.take(reply)
 
     async def after(self, shard: Shard, stream_id: str, seq: int, max_messages: int = PAGE_MESSAGES) -> Page:
         """What some replica holds of the subject after ``seq``: at most ``max_messages`` and about PAGE_BYTES."""
@@ -120,19 +134,18 @@ class LogReader:
     async def _page(self, shard: Shard, stream_id: str, start: Mapping[str, object]) -> Page:
         request = {**start, "next_by_subj": shard.subject(stream_id), "max_bytes": PAGE_BYTES}
         answer = _Answer()
+        inbox = f"{self.inbox}.{next(self._requests)}"
+        self._answers[inbox] = answer
         try:
             async with self._slots, asyncio.timeout(REQUEST_S):
-                inbox = self._client.new_inbox()
-                subscription = await self._client.subscribe(inbox, cb=answer.take)
-                try:
-                    subject = f"$JS.API.DIRECT.GET.{shard.name}"
-                    await self._client.publish(subject, json.dumps(request).encode(), reply=inbox)
-                    return await answer.page
-                finally:
-                    if not self._client.is_closed:
-                        await subscription.unsubscribe()
+                await self._client.publish(
+                    f"$JS.API.DIRECT.GET.{shard.name}", json.dumps(request).encode(), reply=inbox
+                )
+                return await answer.page
         except (NatsError, TimeoutError) as error:
             raise LogUnavailable(repr(error)) from error
+        finally:
+            del self._answers[inbox]
 
 
 class _Answer:
@@ -142,7 +155,7 @@ class _Answer:
         self.page: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
         self._messages: list[LogMessage] = []
 
-    async def take(self, reply: Msg) -> None:
+    def take(self, reply: Msg) -> None:
         if self.page.done():
             return
         headers = reply.headers or {}
@@ -162,3 +175,15 @@ class _Answer:
             self.page.set_exception(LogUnavailable("a part of the answer was lost"))
             return
         self._messages.append(LogMessage.decode(seq, data))
+
+
+@asynccontextmanager
+async def open_reader(client: Client) -> AsyncIterator[LogReader]:
+    """A reader for as long as the context is open."""
+    reader = LogReader(client)
+    subscription = await client.subscribe(f"{reader.inbox}.*", cb=reader.heard)
+    try:
+        yield reader
+    finally:
+        if not client.is_closed:
+            await subscription.unsubscribe()

@@ -19,7 +19,7 @@ from fanout.history import open_history
 from fanout.messages import in_pieces
 from fanout.presence import Presence
 from fanout.ranges import Limit, Range, Ranges
-from fanout.reader import LogReader
+from fanout.reader import open_reader
 from fanout.relay import RelayCall
 from fanout.resume import Resumer, read_cursor
 from fanout.settings import FanoutSettings
@@ -119,28 +119,29 @@ async def open_service(settings: FanoutSettings) -> AsyncIterator[FeedService]:
     async with (
         connect(settings, "fanout", on_reconnect) as client,
         open_directory(client, settings) as directory,
+        open_reader(client) as reader,
+        open_history(settings, reader) as history,
+        background() as tasks,
     ):
-        reader = LogReader(client)
-        async with open_history(settings, reader) as history, background() as tasks:
-            sources = Sources(client, reader, history, directory)
+        sources = Sources(client, reader, history, directory)
 
-            def make_topic(shard: Shard, registered: Stream) -> Topic:
-                return Topic(settings, sources, shard, registered)
+        def make_topic(shard: Shard, registered: Stream) -> Topic:
+            return Topic(settings, sources, shard, registered)
 
-            stored = await open_log(client.jetstream(), settings)
-            presence = Presence(client, secrets.token_hex(8))
-            topics = Topics(
-                make_topic,
-                directory,
-                stored,
-                presence=presence,
-                linger_s=settings.fanout_linger_s,
-                tasks=tasks,
-            )
-            ranges = Ranges(reader, tasks)
-            tasks.create_task(presence.run())
-            tasks.create_task(_look_after_reconnects(reconnected, client, settings, directory, topics))
-            yield FeedService(Feed(settings, topics, Resumer(ranges, reader), ranges, presence, OpenCalls()), directory)
+        stored = await open_log(client.jetstream(), settings)
+        presence = Presence(client, secrets.token_hex(8))
+        topics = Topics(
+            make_topic,
+            directory,
+            stored,
+            presence=presence,
+            linger_s=settings.fanout_linger_s,
+            tasks=tasks,
+        )
+        ranges = Ranges(reader, tasks)
+        tasks.create_task(presence.run())
+        tasks.create_task(_look_after_reconnects(reconnected, client, settings, directory, topics))
+        yield FeedService(Feed(settings, topics, Resumer(ranges, reader), ranges, presence, OpenCalls()), directory)
 
 
 async def _look_after_reconnects(

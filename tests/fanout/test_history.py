@@ -10,7 +10,11 @@ import pytest
 from livecomments.settings import Settings
 from livecomments.v1 import history_service_pb2 as pb
 from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Comment, CommentDeleted, Event
-from livecomments.v1.history_service_pb2_grpc import HistoryServiceServicer, add_HistoryServiceServicer_to_server
+from livecomments.v1.history_service_pb2_grpc import (
+    HistoryServiceServicer,
+    HistoryServiceStub,
+    add_HistoryServiceServicer_to_server,
+)
 from tests.fanout.parts import (
     Source,
     comment,
@@ -201,11 +205,26 @@ async def test_a_topic_stays_a_while_after_its_last_subscriber(settings: Setting
 async def test_history_comes_from_the_real_storage(settings: Settings, nats_server: NatsServer) -> None:
     with Service("storage", settings.data_dir, nats_url=nats_server.url) as storage:
         async with open_source(settings) as source:
-            await source.make_stream("a")
-            await source.post_each("a", ["one", "two"])
-            async with served(
-                fanout_settings(settings, storage_urls=(storage.address,), fanout_linger_s=0.0)
-            ) as address:
-                async with watch(address, "a") as watching:
-                    assert watching.snapshot_texts == ["one", "two"]
-                await source.js.purge_stream(source.shard.name)
+            stream = await source.make_stream("a")
+            one, two = comment("a", "one"), comment("a", "two")
+            for which in (one, two):
+                which.offset_ms = which.posted_at_ms - stream.started_at_ms
+                await source.commit("a", posted(which))
+            await until_stored(storage.address, 2)
+            # From here on the store alone can know them.
+            await source.js.purge_stream(source.shard.name)
+            async with (
+                served(fanout_settings(settings, storage_urls=(storage.address,))) as address,
+                watch(address, "a") as watching,
+            ):
+                assert watching.snapshot_texts == ["one", "two"]
+                seq = await source.post("a", "live")
+                await soon(lambda: watching.seqs == [seq], "the feed goes on")
+
+
+async def until_stored(address: str, comments: int) -> None:
+    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(10):
+        store = HistoryServiceStub(channel)
+        request = pb.ListRecentCommentsRequest(stream_id="a")
+        while len((await store.ListRecentComments(request)).comments) < comments:  # noqa: ASYNC110 (it is in another process)
+            await asyncio.sleep(0.02)
