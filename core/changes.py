@@ -25,12 +25,11 @@ Decide = Callable[[Ledger, int], Event | None]
 
 
 def delete(comment_id: str) -> Decide:
-    """Deletes a comment; once is enough."""
+    """Deletes a comment; once is enough. Behind the end, too: a recording is moderated as long as it is watched."""
 
     def decide(ledger: Ledger, _now_ms: int) -> Event | None:
         if ledger.is_deleted(comment_id):
             return None
-        _check_live(ledger)
         return Event(deleted=CommentDeleted(comment_id=comment_id))
 
     return decide
@@ -51,13 +50,12 @@ def pin(comment: Comment) -> Decide:
 
 
 def unpin(only: str = "") -> Decide:
-    """Unpins what is pinned; with ``only``, just that comment."""
+    """Unpins what is pinned; with ``only``, just that comment. Behind the end, too."""
 
     def decide(ledger: Ledger, _now_ms: int) -> Event | None:
         pinned = ledger.stream.pinned.comment_id
         if not pinned or (only and pinned != only):
             return None
-        _check_live(ledger)
         return Event(unpinned=CommentUnpinned())
 
     return decide

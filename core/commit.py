@@ -85,6 +85,11 @@ class Committer:
         return self._fence.stream_id
 
     @property
+    def stream(self) -> Stream:
+        """The stream as far as its log was read."""
+        return self._fence.ledger.stream
+
+    @property
     def is_idle(self) -> bool:
         """Nothing waits, nothing is under way, and the registry knows all."""
         return self._is_ready and not self._queue and self._flight is None and not self._fence.ledger.unprojected

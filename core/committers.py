@@ -51,7 +51,7 @@ class Committers:
         if committer is not None:
             return committer
         stream = self._directory.registry.get(stream_id)
-        return None if stream is None else self.of(stream)
+        return None if stream is None else self.for_posts(stream)
 
     async def find(self, stream_id: str) -> Committer:
         """Like ``known``; a stream that is not in memory is read from the registry's bucket.
@@ -60,13 +60,17 @@ class Committers:
         """
         return self._running(stream_id) or self.of(await self._directory.find(stream_id))
 
-    def of(self, stream: Stream) -> Committer:
+    def for_posts(self, stream: Stream) -> Committer:
         """The committer of a stream that was looked up before; raises Refusal as ``known``."""
+        if stream.state == STREAM_STATE_ENDED and stream.ended_at_ms < time.time() * 1000 - REMEMBERED_MS:
+            raise ended()
+        return self.of(stream)
+
+    def of(self, stream: Stream) -> Committer:
+        """The same for changes, which an ended stream may still see; raises Refusal(DRAINING)."""
         stream_id = stream.stream_id
         committer = self._running(stream_id)
         if committer is None:
-            if stream.state == STREAM_STATE_ENDED and stream.ended_at_ms < time.time() * 1000 - REMEMBERED_MS:
-                raise ended()
             # Of one moment, so that a compare-and-set on it means what it says.
             stream = self._directory.registry.get(stream_id) or stream
             revision = self._directory.registry.revision(stream_id)

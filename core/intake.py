@@ -8,10 +8,10 @@ from core.ledger import Post, Reply
 from core.metrics import POSTS
 from core.requests import request_digest
 from core.rules import CommentRules, check_author, check_stream_id
-from livecomments.errors import Refusal
+from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_service_pb2 as pb
-from livecomments.v1.comment_pb2 import Comment, Stream
+from livecomments.v1.comment_pb2 import STREAM_VISIBILITY_PRIVATE, Comment, Stream
 
 _OVERHEAD = 160
 """Ids, times, offsets and tags of a comment in the log, bytes."""
@@ -49,7 +49,7 @@ class Intake:
         try:
             is_exempt = author.role_in(stream) in _EXEMPT
             post = self._post(request, author.user_id, author.name, is_exempt, reply=reply, tag=0)
-            self._committers.of(stream).offer(post)
+            self._committers.for_posts(stream).offer(post)
         except Refusal as refusal:
             refuse(reply, 0, refusal)
 
@@ -57,11 +57,12 @@ class Intake:
         """A post that a service passes on; False when its stream is not known here yet: find it, then come again."""
         try:
             check_author(item.author_id, item.author_name)
-            name = item.author_name or item.author_id
-            post = self._post(item.post, item.author_id, name, item.role in _EXEMPT, reply=reply, tag=item.tag)
             committer = self._committers.known(item.post.stream_id)
             if committer is None:
                 return False
+            name = item.author_name or item.author_id
+            is_exempt = _is_exempt(item, committer.stream)
+            post = self._post(item.post, item.author_id, name, is_exempt, reply=reply, tag=item.tag)
             committer.offer(post)
         except Refusal as refusal:
             refuse(reply, item.tag, refusal)
@@ -96,6 +97,14 @@ class Intake:
             tag,
             time.monotonic(),
         )
+
+
+def _is_exempt(item: pb.IngestItem, stream: Stream) -> bool:
+    """Whether the author rules this stream. Raises Refusal(FORBIDDEN) for a private one that is closed to it."""
+    is_host = item.role == pb.ROLE_HOST and item.author_id == stream.host_id
+    if stream.visibility == STREAM_VISIBILITY_PRIVATE and not (item.is_member or is_host):
+        raise Refusal(Reason.FORBIDDEN, "this stream is private: a token that names it is needed")
+    return is_host or (item.role == pb.ROLE_MODERATOR and item.is_member)
 
 
 def refuse(reply: Reply, tag: int, refusal: Refusal) -> None:

@@ -101,7 +101,13 @@ async def _post(edge: Edge, stream_id: str, now: float) -> rpc.PostCommentRespon
         meta_json="" if form.meta is msgspec.UNSET else bytes(form.meta).decode(),
         client_ts_ms=form.client_ts,
     )
-    item = rpc.IngestItem(author_id=author.user_id, author_name=author.name, role=_role(author, stream_id), post=post)
+    item = rpc.IngestItem(
+        author_id=author.user_id,
+        author_name=author.name,
+        role=author.role,
+        is_member=stream_id in author.streams,
+        post=post,
+    )
     return await edge.cores.owner(stream_id).posts.post(item)
 
 
@@ -114,13 +120,6 @@ def _unicode(text: str) -> str:
             Reason.INVALID_FIELD, "text: holds half of a surrogate pair", (FieldError("text", "must be Unicode text"),)
         ) from None
     return text
-
-
-def _role(author: Identity, stream_id: str) -> rpc.Role.ValueType:
-    """The role that the token gives in this stream; core checks a host against the stream."""
-    if author.role == rpc.ROLE_MODERATOR and stream_id not in author.streams:
-        return rpc.ROLE_VIEWER
-    return author.role
 
 
 @comments.get("/v1/streams/<stream_id>/comments/subscribe")

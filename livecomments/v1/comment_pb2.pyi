@@ -275,7 +275,7 @@ Global___StreamEnding: _TypeAlias = StreamEnding  # noqa: Y015
 
 @_typing.final
 class StreamEnded(_message.Message):
-    """Nothing that stands behind this in the log belongs to the stream."""
+    """No comment behind this in the log belongs to the stream; what was said before can still be deleted or unpinned."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -129,12 +129,15 @@ class IngestItem(_message.Message):
     AUTHOR_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     POST_FIELD_NUMBER: _builtins.int
+    IS_MEMBER_FIELD_NUMBER: _builtins.int
     tag: _builtins.int
     """Chosen by the caller, unique among its items in flight."""
     author_id: _builtins.str
     author_name: _builtins.str
     role: Global___Role.ValueType
     """The author's role in this stream; exempts from limits."""
+    is_member: _builtins.bool
+    """The author's token names the stream: that opens a private one."""
     @_builtins.property
     def post(self) -> Global___PostCommentRequest: ...
     def __init__(
@@ -145,10 +148,11 @@ class IngestItem(_message.Message):
         author_name: _builtins.str = ...,
         role: Global___Role.ValueType = ...,
         post: Global___PostCommentRequest | None = ...,
+        is_member: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["post", b"post"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "author_name", b"author_name", "post", b"post", "role", b"role", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "author_name", b"author_name", "is_member", b"is_member", "post", b"post", "role", b"role", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

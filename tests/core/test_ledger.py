@@ -27,13 +27,13 @@ STREAM = Stream(stream_id="s", host_id="hanna", title="T", state=STREAM_STATE_LI
 
 
 class Nowhere:
-    """A Reply that these tests don't look at."""
+    """A Reply of posts that nobody answers here."""
 
     def posted(self, tag: int, comment: Comment, cursor: str) -> None:
-        raise AssertionError
+        raise AssertionError((tag, comment, cursor))
 
     def refused(self, tag: int, refusal: Refusal) -> None:
-        raise AssertionError
+        raise AssertionError((tag, refusal))
 
 
 class Try(NamedTuple):
@@ -207,7 +207,6 @@ def test_a_message_without_events_counts_as_a_sequence_only() -> None:
 @pytest.mark.parametrize(
     "decide",
     [
-        changes.delete("c"),
         changes.pin(Comment(comment_id="c")),
         changes.update(Stream(title="New"), ["title"]),
     ],
@@ -218,6 +217,17 @@ def test_nothing_changes_behind_the_end(decide: changes.Decide) -> None:
     with pytest.raises(Refusal) as caught:
         decide(state, START_MS)
     assert caught.value.reason is Reason.STREAM_ENDED
+
+
+def test_what_was_said_can_be_taken_back_behind_the_end() -> None:
+    state = ledger()
+    pinned = Comment(comment_id="c")
+    commit(state, changes.pin(pinned))
+    commit(state, changes.end())
+    commit(state, changes.unpin())
+    commit(state, changes.delete("c"))
+    assert state.is_deleted("c")
+    assert not state.stream.HasField("pinned")
 
 
 def test_an_end_comes_once_and_never_before_the_last_comment() -> None:

@@ -167,15 +167,18 @@ async def test_an_items_author_is_the_comments_author_and_its_role_counts(core: 
         items = [
             ingest.item(stream.stream_id, "1", "ann", author_name="Ann"),
             ingest.item(stream.stream_id, "2", "ann", author_name="Ann"),
-            ingest.item(stream.stream_id, "3", "mo", role=cs.ROLE_MODERATOR),
-            ingest.item(stream.stream_id, "4", "mo", role=cs.ROLE_MODERATOR),
+            ingest.item(stream.stream_id, "3", "mo", role=cs.ROLE_MODERATOR, is_member=True),
+            ingest.item(stream.stream_id, "4", "mo", role=cs.ROLE_MODERATOR, is_member=True),
+            ingest.item(stream.stream_id, "5", "other", role=cs.ROLE_MODERATOR),
+            ingest.item(stream.stream_id, "6", "other", role=cs.ROLE_HOST),
         ]
         answers = await ingest.answers(items)
     assert answers[0].posted.comment.author_name == "Ann"
     problem = answers[1].problem
     assert Refusal.from_problem(problem).reason is Reason.SLOW_MODE
     assert (problem.rate_limit.policy, problem.rate_limit.quota, problem.rate_limit.window_s) == ("slow_mode", 1, 60)
-    assert [answer.posted.comment.author_name for answer in answers[2:]] == ["mo", "mo"]
+    assert [answer.posted.comment.author_name for answer in answers[2:5]] == ["mo", "mo", "other"]
+    assert answers[5].problem.reason == Reason.SLOW_MODE, "a host of another stream is a viewer here"
 
 
 async def test_a_finished_call_gets_all_its_answers(core: CoreClient) -> None:

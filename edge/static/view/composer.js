@@ -41,6 +41,7 @@ export class Composer {
   #post;
   #onRefused;
   #form = byId("composer");
+  #growing = byId("composer-growing");
   #field = byId("composer-text");
   #send = byId("composer-send");
   #counter = byId("composer-counter");
@@ -109,9 +110,7 @@ export class Composer {
     this.#field.setAttribute("aria-invalid", String(over || this.#error.textContent !== ""));
     this.#send.disabled = empty || over || this.#sending || this.#waitMs() > 0;
     if (!this.#sending && this.#waitMs() <= 0) this.#note.textContent = "";
-    // As high as its text; the style sheet says how high at most.
-    this.#field.style.height = "auto";
-    this.#field.style.height = `${this.#field.scrollHeight}px`;
+    this.#growing.dataset.text = this.#field.value;
   }
 
   /** @param {string} words */
