@@ -1,15 +1,19 @@
 """Speaks to a core as host, moderator, viewer, nobody or one of our own services; reads its log."""
 
+import asyncio
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import grpc
+import pytest
 
 from livecomments.errors import Reason, Refusal
 from livecomments.identity import SERVICE_TOKEN_KEY
+from livecomments.local import nats_url
 from livecomments.log import connect, open_log
 from livecomments.settings import Settings
 from livecomments.v1 import comment_service_pb2 as cs
@@ -25,7 +29,8 @@ Metadata = tuple[tuple[str, str], ...]
 class CoreClient:
     """Open with ``open_client()``."""
 
-    def __init__(self, channel: grpc.aio.Channel, settings: Settings) -> None:
+    def __init__(self, channel: grpc.aio.Channel, settings: Settings, metrics: str) -> None:
+        self._metrics = metrics
         self._key = settings.token_key()
         self.settings = settings
         self.comments = CommentServiceStub(channel)
@@ -69,13 +74,19 @@ class CoreClient:
         finally:
             call.cancel()
 
+    async def metric(self, sample: str) -> float:
+        """A sample by its name and labels, as the metrics page shows it; 0 when it is not there."""
+        text = await asyncio.to_thread(lambda: urlopen(f"http://{self._metrics}/metrics").read().decode())
+        values = [line.rpartition(" ")[2] for line in text.splitlines() if line.rpartition(" ")[0] == sample]
+        return float(values[0]) if values else 0.0
+
     async def logged(self, stream_id: str) -> list[tuple[int, EventBatch]]:
         """All that the log holds of a stream, in order, with the sequences."""
         async with connect(self.settings, "test") as client:
             js = client.jetstream()
             shard = (await open_log(js, self.settings)).shard_of(stream_id)
-            last_seq = (await js.stream_info(shard.name)).state.last_seq
-            messages = [await js.get_msg(shard.name, seq) for seq in range(1, last_seq + 1)]
+            state = (await js.stream_info(shard.name)).state
+            messages = [await js.get_msg(shard.name, seq) for seq in range(max(state.first_seq, 1), state.last_seq + 1)]
         return [
             (message.seq or 0, EventBatch.FromString(message.data or b""))
             for message in messages
@@ -113,42 +124,48 @@ class Ingest:
     async def answers(self, items: Sequence[cs.IngestItem]) -> list[cs.IngestResult]:
         """Sends the items and waits for all their answers, in the order of the items."""
         await self.send(items)
+        return await self.answers_of(items)
+
+    async def answers_of(self, items: Sequence[cs.IngestItem]) -> list[cs.IngestResult]:
+        """Waits for the answers of items that were sent; those of others are passed over."""
+        wanted = {item.tag for item in items}
         answers: dict[int, cs.IngestResult] = {}
-        while len(answers) < len(items):
+        while len(answers) < len(wanted):
             response = await self.call.read()
             assert isinstance(response, cs.IngestCommentsResponse), "the call ended early"
             for result in response.results:
                 assert result.tag not in answers, "an item was answered twice"
-                answers[result.tag] = result
+                if result.tag in wanted:
+                    answers[result.tag] = result
         return [answers[item.tag] for item in items]
+
+
+_QUICK = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 100),
+    # Otherwise channels to one address share a connection and its backoff.
+    ("grpc.use_local_subchannel_pool", 1),
+)
 
 
 @asynccontextmanager
 async def open_client(core: Service, data_dir: Path) -> AsyncIterator[CoreClient]:
-    nats_url = core._settings["nats_url"]
-    settings = Settings(nats_url=(nats_url,), data_dir=data_dir)
-    async with grpc.aio.insecure_channel(
-        core.address,
-        options=(
-            ("grpc.max_reconnect_backoff_ms", 100),
-            ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.use_local_subchannel_pool", 1),
-        ),
-    ) as channel:
-        yield CoreClient(channel, settings)
+    """A client of a running core."""
+    nats = nats_url(data_dir)
+    assert nats is not None
+    settings = Settings(nats_url=(nats,), data_dir=data_dir)
+    async with grpc.aio.insecure_channel(core.address, options=_QUICK) as channel:
+        yield CoreClient(channel, settings, core.metrics)
 
 
 @asynccontextmanager
 async def refused(reason: Reason, field: str = "") -> AsyncIterator[list[Refusal]]:
     """The block is refused for this reason (and field); the refusal can be looked at afterwards."""
     caught: list[Refusal] = []
-    try:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
         yield caught
-    except grpc.aio.AioRpcError as error:
-        refusal = Refusal.from_rpc_error(error)
-        assert refusal.reason is reason, f"{refusal} ({error.details()})"
-        assert not field or field in [one.field for one in refusal.fields], refusal
-        assert error.code() is reason.grpc_code
-        caught.append(refusal)
-    else:
-        raise AssertionError(f"not refused: {reason}")
+    refusal = Refusal.from_rpc_error(raised.value)
+    assert refusal.reason is reason, f"{refusal} ({raised.value.details()})"
+    assert not field or field in [one.field for one in refusal.fields], refusal
+    assert raised.value.code() is reason.grpc_code
+    caught.append(refusal)

@@ -1,7 +1,6 @@
 """A core process with its nats-server, and a client that speaks to it as anybody."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
