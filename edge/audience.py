@@ -8,7 +8,8 @@ import trio
 
 from edge import metrics
 from edge.broadcast import Broadcast, Section
-from edge.encodings import sse
+from edge.encodings import Encoding
+from edge.events import FeedEvent
 from edge.memory import Window
 
 END = b""
@@ -22,9 +23,12 @@ class Viewer:
     has; its cursor stays good, so it comes back for the rest and delays nobody meanwhile.
     """
 
-    __slots__ = ("_abort", "_backlog", "_bytes", "_outbox", "_wake", "is_leaving", "skip_through")
+    __slots__ = ("_abort", "_backlog", "_bytes", "_outbox", "_wake", "encoding", "is_leaving", "skip_through")
 
-    def __init__(self, first: bytes, backlog: int, abort: Callable[[], None], skip_through: int = 0) -> None:
+    def __init__(
+        self, encoding: Encoding, first: bytes, backlog: int, abort: Callable[[], None], skip_through: int = 0
+    ) -> None:
+        self.encoding = encoding
         self._outbox: deque[bytes] = deque((first,))
         self._bytes = len(first)
         # A snapshot is its own allowance: joining must not count as being behind.
@@ -67,7 +71,7 @@ class Viewer:
                 with trio.move_on_after(heartbeat_s):
                     await self._wake.wait()
                 if not self._outbox:
-                    yield sse.HEARTBEAT
+                    yield self.encoding.heartbeat
                     continue
             is_last = self._outbox[-1] is END
             data = b"".join(self._outbox)
@@ -84,11 +88,12 @@ class Audience:
     """All viewers of one stream: those handed off, and those that Hypercorn still serves (TLS, HTTP/2)."""
 
     def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
         self._viewers: set[Viewer] = set()
-        self._section = Section(broadcast, sse.chunk(sse.HEARTBEAT))
+        self._sections: dict[str, tuple[Encoding, Section]] = {}
 
     def __len__(self) -> int:
-        return len(self._viewers) + len(self._section)
+        return len(self._viewers) + sum(len(section) for _, section in self._sections.values())
 
     def enter(self, viewer: Viewer) -> None:
         self._viewers.add(viewer)
@@ -100,42 +105,49 @@ class Audience:
 
     def seat(self, viewer: Viewer, fd: int) -> None:
         """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
-        self._section.seat(fd, sse.chunk(waiting) if (waiting := viewer.take()) else b"")
+        waiting = viewer.take()
+        self.take_in(fd, viewer.encoding, viewer.encoding.frame(waiting) if waiting else b"")
 
-    def take_in(self, fd: int, first: bytes) -> None:
+    def take_in(self, fd: int, encoding: Encoding, first: bytes) -> None:
         """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed."""
-        self._section.seat(fd, first)
+        found = self._sections.get(encoding.name)
+        if found is None:
+            section = Section(self._broadcast, encoding.frame(encoding.heartbeat))
+            found = self._sections[encoding.name] = (encoding, section)
+        found[1].seat(fd, first)
 
-    def show(self, window: Window, epoch: str) -> None:
+    def show(self, window: Window) -> None:
         """Gives a window to everyone; whole windows, in order."""
-        comments = sum(
-            event.WhichOneof("kind") == "posted" for message in window.messages for event in message.events.events
-        )
-        metrics.deliveries.inc(comments * len(self))
-        self._section.push(sse.chunk(window.encoded))
+        metrics.deliveries.inc(window.comment_count * len(self))
+        for encoding, section in self._sections.values():
+            if len(section):
+                section.push(encoding.frame(window.encoded(encoding)))
         for viewer in self._viewers:
-            if viewer.skip_through >= window.messages[0].seq:
-                unseen = [message for message in window.messages if message.seq > viewer.skip_through]
-                viewer.write(sse.window(epoch, unseen, 0))
-            else:
-                viewer.write(window.encoded)
+            viewer.write(window.after(viewer.skip_through, viewer.encoding))
 
-    def tell(self, data: bytes) -> None:
+    def tell(self, event: FeedEvent) -> None:
         """Gives everyone something that stands outside the log, or a snapshot that replaces what they have."""
-        self._section.push(sse.chunk(data))
+        told = {name: encoding.events([event]) for name, (encoding, _) in self._sections.items()}
+        for name, (encoding, section) in self._sections.items():
+            section.push(encoding.frame(told[name]))
         for viewer in self._viewers:
-            viewer.write(data)
+            name = viewer.encoding.name
+            if name not in told:
+                told[name] = viewer.encoding.events([event])
+            viewer.write(told[name])
 
     def end(self) -> None:
         """Ends everyone's feed."""
-        self._section.end(sse.LAST_CHUNK)
+        for encoding, section in self._sections.values():
+            section.end(encoding.last_frame)
         for viewer in self._viewers:
             viewer.end()
 
-    def dismiss(self, farewell: bytes, share: int) -> None:
-        """Sends one in ``share`` viewers away, with the bytes that tell them when to come back."""
-        self._section.dismiss(share, sse.chunk(farewell) + sse.LAST_CHUNK)
+    def dismiss(self, retry_ms: int, share: int) -> None:
+        """Sends one in ``share`` viewers away, telling them when to come back."""
+        for encoding, section in self._sections.values():
+            section.dismiss(share, encoding.frame(encoding.farewell(retry_ms)) + encoding.last_frame)
         staying = [viewer for viewer in self._viewers if not viewer.is_leaving]
         for viewer in staying[: math.ceil(len(staying) / share)]:
-            viewer.write(farewell)
+            viewer.write(viewer.encoding.farewell(retry_ms))
             viewer.end()

@@ -19,7 +19,6 @@ import httptools
 import trio
 
 from edge import metrics
-from edge.encodings import sse
 from edge.headers import event_stream_headers, shared_headers
 from edge.requests import Query
 from edge.state import Edge
@@ -174,8 +173,10 @@ class Door:
         if admission is None:
             return False
         origin = head.text(b"origin")
-        first = _response_head(origin, self._edge.origins, _date(int(trio.current_time()))) + sse.chunk(admission.first)
-        admission.topic.audience.take_in(connection.detach(), first)
+        first = _response_head(origin, self._edge.origins, _date(int(trio.current_time()))) + admission.encoding.frame(
+            admission.first
+        )
+        admission.topic.audience.take_in(connection.detach(), admission.encoding, first)
         metrics.joins.labels("accepted").inc()
         return True
 

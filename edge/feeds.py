@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2_grpc
 from edge import metrics
 from edge.audience import Audience
 from edge.broadcast import Broadcast
-from edge.encodings import sse
+from edge.events import viewers_event
 from edge.memory import FeedMemory, Limits
 from edge.upstream import Duplex, Metadata, collect, duplex, is_well, open_channel
 from livecomments.cursor import Cursor
@@ -184,7 +184,7 @@ class Feeds:
         steps = max(1, round(seconds / _DISMISS_EVERY_S))
         for left in range(steps, 0, -1):
             for topic in self._topics.values():
-                topic.audience.dismiss(sse.retry(random.randint(200, 2_000)), share=left)
+                topic.audience.dismiss(random.randint(200, 2_000), share=left)
             if left == 1 or not any(len(topic.audience) for topic in self._topics.values()):
                 return
             await trio.sleep(_DISMISS_EVERY_S)
@@ -220,7 +220,7 @@ class Feeds:
             case "batch":
                 self._take_batch(topic, update.batch)
             case "viewers" if topic.memory is not None and topic.memory.count(update.viewers.viewers):
-                topic.audience.tell(sse.viewers(update.viewers.viewers))
+                topic.audience.tell(viewers_event(update.viewers.viewers))
             case "refused":
                 topic.refused = Refusal(Reason(update.refused.reason))
                 topic.settled.set()
@@ -251,7 +251,7 @@ class Feeds:
                 return
             log().warning("the feed has a hole", stream=topic.stream_id, why=str(refusal))
             topic.memory = FeedMemory(snapshot, self._limits)
-            topic.audience.tell(topic.memory.snapshot())
+            topic.audience.tell(topic.memory.state())
         held, topic.held = topic.held or [], None
         for batch in held:
             self._take_batch(topic, batch)
@@ -263,7 +263,7 @@ class Feeds:
         window = memory.add(batch, time.monotonic())
         if window is None:
             return
-        topic.audience.show(window, memory.cursor.epoch)
+        topic.audience.show(window)
         _observe_lag(batch)
         if memory.has_ended:
             topic.audience.end()

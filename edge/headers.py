@@ -1,6 +1,6 @@
 """Response headers that stand in the same form whichever way a response goes out."""
 
-from edge.encodings import sse
+from edge.encodings.sse import CONTENT_TYPE
 
 EXPOSED = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, ratelimit, ratelimit-policy, etag"
 
@@ -25,7 +25,7 @@ def shared_headers(origin: str | None, origins: frozenset[str]) -> Headers:
 def event_stream_headers() -> Headers:
     """A feed: not to be kept, and not to be gathered by a proxy on its way."""
     return [
-        ("Content-Type", sse.CONTENT_TYPE),
+        ("Content-Type", CONTENT_TYPE),
         ("Cache-Control", "no-cache"),
         ("X-Accel-Buffering", "no"),
         ("Vary", "Accept-Encoding"),

@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from edge.encodings import sse
-from edge.shapes import CommentShape, comment_shape, stream_shape
+from edge.encodings import Encoding
+from edge.events import FeedEvent, ended_event, snapshot_event, window_events
+from edge.shapes import CommentShape, comment_shape
 from livecomments.cursor import Cursor
 from livecomments.v1 import comment_pb2 as pb
 from livecomments.v1 import feed_service_pb2 as feed
@@ -14,15 +15,19 @@ HISTORY = 100
 """Comments in a snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
 class Window:
-    """What fanout sent at once."""
+    """What fanout sent at once, encoded once for each encoding in use."""
 
-    messages: tuple[feed.FeedMessage, ...]
-    """In the log's order, never empty."""
-    encoded: bytes
-    at: float
-    """Monotonic seconds."""
+    __slots__ = ("_encoded", "_events", "at", "epoch", "messages")
+
+    def __init__(self, epoch: str, messages: tuple[feed.FeedMessage, ...], viewers: int, at: float) -> None:
+        self.epoch = epoch
+        self.messages = messages
+        """In the log's order, never empty."""
+        self.at = at
+        """Monotonic seconds."""
+        self._events = window_events(epoch, messages, viewers)
+        self._encoded: dict[str, bytes] = {}
 
     @property
     def last_seq(self) -> int:
@@ -31,6 +36,24 @@ class Window:
     @property
     def event_count(self) -> int:
         return sum(len(message.events.events) for message in self.messages)
+
+    @property
+    def comment_count(self) -> int:
+        return sum(event.WhichOneof("kind") == "posted" for message in self.messages for event in message.events.events)
+
+    def encoded(self, encoding: Encoding) -> bytes:
+        """All of it."""
+        data = self._encoded.get(encoding.name)
+        if data is None:
+            data = self._encoded[encoding.name] = encoding.events(self._events)
+        return data
+
+    def after(self, seq: int, encoding: Encoding) -> bytes:
+        """The part behind ``seq``: another edge cut its windows elsewhere, or a client saw only a part of this one."""
+        if self.messages[0].seq > seq:
+            return self.encoded(encoding)
+        unseen = [message for message in self.messages if message.seq > seq]
+        return encoding.events(window_events(self.epoch, unseen, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +95,7 @@ class FeedMemory:
         self.viewers = snapshot.viewers
         self._comments: deque[CommentShape] = deque((comment_shape(c) for c in snapshot.comments), HISTORY)
         self._windows: deque[Window] = deque()
-        self._snapshot: bytes | None = None
+        self._snapshots: dict[str, bytes] = {}
 
     @property
     def has_ended(self) -> bool:
@@ -86,10 +109,10 @@ class FeedMemory:
         for message in messages:
             for event in message.events.events:
                 self._apply(event)
-        window = Window(messages, sse.window(self.cursor.epoch, messages, self.viewers), now)
+        window = Window(self.cursor.epoch, messages, self.viewers, now)
         self.cursor = replace(self.cursor, seq=window.last_seq)
         self._windows.append(window)
-        self._snapshot = None
+        self._snapshots.clear()
         while self._windows and self._windows[0].at < now - self._limits.keep_s:
             self.floor = self._windows.popleft().last_seq
         return window
@@ -99,44 +122,46 @@ class FeedMemory:
         changed = viewers != self.viewers
         if changed:
             self.viewers = viewers
-            self._snapshot = None
+            self._snapshots.clear()
         return changed
 
-    def snapshot(self) -> bytes:
+    def snapshot(self, encoding: Encoding) -> bytes:
         """The state at ``cursor``, encoded once for all who join before the next change."""
-        if self._snapshot is None:
-            stream = stream_shape(self.stream, self.viewers)
-            self._snapshot = sse.snapshot(
-                stream, list(self._comments), self.cursor, recovered=False, viewers=self.viewers
-            )
-        return self._snapshot
+        data = self._snapshots.get(encoding.name)
+        if data is None:
+            events = [self.state()]
+            if self.has_ended:
+                events.append(ended_event(self.stream.ended_at_ms))
+            data = self._snapshots[encoding.name] = encoding.events(events)
+        return data
 
-    def recovered(self, cursor: Cursor) -> bytes:
+    def state(self) -> FeedEvent:
+        """The state at ``cursor``."""
+        return snapshot_event(self.stream, self.viewers, self._comments, self.cursor, recovered=False)
+
+    def recovered(self, cursor: Cursor) -> FeedEvent:
         """The first event of a resume that succeeds: no comments, and the client's own cursor."""
-        stream = stream_shape(self.stream, self.viewers)
-        return sse.snapshot(stream, (), cursor, recovered=True, viewers=self.viewers)
+        return snapshot_event(self.stream, self.viewers, (), cursor, recovered=True)
 
-    def since(self, cursor: Cursor) -> Missed | TooOld | Unservable:
+    def since(self, cursor: Cursor, encoding: Encoding) -> Missed | TooOld | Unservable:
         """What came after a cursor. One ahead of this memory has missed nothing yet."""
         if cursor.epoch != self.cursor.epoch:
             return Unservable()
         if cursor.seq < self.floor:
             return TooOld()
         windows = [window for window in self._windows if window.last_seq > cursor.seq]
-        parts = [window.encoded for window in windows]
-        if windows and windows[0].messages[0].seq <= cursor.seq:
-            # Another edge cut its windows elsewhere, or the client saw only a part of this one.
-            parts[0] = self.encode(message for message in windows[0].messages if message.seq > cursor.seq)
-        if not self.may_give(sum(window.event_count for window in windows), sum(map(len, parts))):
+        data = b"".join(window.after(cursor.seq, encoding) for window in windows)
+        if not self.may_give(sum(window.event_count for window in windows), len(data)):
             return Unservable()
-        return Missed(b"".join(parts))
+        return Missed(data)
 
     def may_give(self, events: int, size: int) -> bool:
         """Whether a resume may bring so many events and bytes; over that a fresh snapshot serves better."""
         return events <= self._limits.resume_events and size <= self._limits.resume_bytes
 
-    def encode(self, messages: Iterable[feed.FeedMessage]) -> bytes:
-        return sse.window(self.cursor.epoch, messages, self.viewers)
+    def encode(self, messages: Iterable[feed.FeedMessage], encoding: Encoding) -> bytes:
+        """Messages of this stream that memory does not hold."""
+        return encoding.events(window_events(self.cursor.epoch, messages, self.viewers))
 
     def _apply(self, event: pb.Event) -> None:
         match event.WhichOneof("kind"):

@@ -1,1 +1,37 @@
-"""How a feed is written for each kind of viewer: pure functions from the log's messages to bytes."""
+"""How a feed is written for each kind of viewer: pure functions from events to bytes."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from edge.events import FeedEvent
+
+
+class Encoding(Protocol):
+    """One way to write a feed. All viewers of a stream that share an encoding get the same bytes.
+
+    What these methods give stands in one byte stream; ``frame`` then wraps it for a connection that was handed off.
+    """
+
+    @property
+    def name(self) -> str:
+        """For metrics."""
+
+    def begin(self, retry_ms: int) -> bytes:
+        """The first bytes: when to come back once the connection is lost."""
+
+    def events(self, events: Iterable[FeedEvent]) -> bytes:
+        """Some events, in order."""
+
+    @property
+    def heartbeat(self) -> bytes:
+        """A sign of life, which says nothing."""
+
+    def farewell(self, retry_ms: int) -> bytes:
+        """The last bytes before a connection is closed by us: when to come back."""
+
+    def frame(self, data: bytes) -> bytes:
+        """Transport framing of a part."""
+
+    @property
+    def last_frame(self) -> bytes:
+        """Transport framing of the end."""

@@ -10,7 +10,7 @@ import msgspec
 from quart import Blueprint, Response, request
 
 from edge import metrics
-from edge.encodings import sse
+from edge.encodings.sse import CONTENT_TYPE, SSE
 from edge.headers import event_stream_headers
 from edge.requests import Query, idempotency_key, read_json
 from edge.routes.answers import answer, cacheable
@@ -176,10 +176,10 @@ async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[byt
 
 def _come_back(refusal: Refusal) -> Response:
     """A native EventSource gives up for good on any status but 200: it is told when to come back instead."""
-    is_event_source = request.headers.get("Accept") == sse.CONTENT_TYPE and "Sec-Fetch-Mode" in request.headers
+    is_event_source = request.headers.get("Accept") == CONTENT_TYPE and "Sec-Fetch-Mode" in request.headers
     if not is_event_source:
         raise refusal
-    return _event_stream(_once(sse.retry(refusal.retry_after_ms + random.randint(0, 2_000))))
+    return _event_stream(_once(SSE.begin(refusal.retry_after_ms + random.randint(0, 2_000))))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
@@ -187,7 +187,7 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 
 
 def _event_stream(data: AsyncIterator[bytes]) -> Response:
-    response = Response(data, content_type=sse.CONTENT_TYPE)
+    response = Response(data, content_type=CONTENT_TYPE)
     response.timeout = None
     for name, value in event_stream_headers():
         response.headers[name] = value
