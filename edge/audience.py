@@ -60,6 +60,7 @@ class Viewer:
     def end(self) -> None:
         """Lets it go once all that waits is written."""
         self.is_leaving = True
+        self._outbox.append(self.encoding.tail)
         self._outbox.append(END)
         self._wake.set()
 

@@ -19,7 +19,8 @@ import httptools
 import trio
 
 from edge import metrics
-from edge.headers import event_stream_headers, shared_headers
+from edge.encodings import Encoding
+from edge.headers import event_stream_headers, feed_encoding, shared_headers
 from edge.requests import Query
 from edge.state import Edge
 from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, decide_now
@@ -173,9 +174,8 @@ class Door:
         if admission is None:
             return False
         origin = head.text(b"origin")
-        first = _response_head(origin, self._edge.origins, _date(int(trio.current_time()))) + admission.encoding.frame(
-            admission.first
-        )
+        head_bytes = _response_head(admission.encoding, origin, self._edge.origins, _date(int(trio.current_time())))
+        first = head_bytes + admission.encoding.frame(admission.first)
         admission.topic.audience.take_in(connection.detach(), admission.encoding, first)
         metrics.joins.labels("accepted").inc()
         return True
@@ -186,11 +186,11 @@ class Door:
             return None
         try:
             values = parse_qs(head.target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True)
+            encoding = feed_encoding(head.text(b"accept-encoding"))
             query = Query(values, SUBSCRIBE_PARAMETERS)
             identity = edge.authenticator.identify(head.text(b"authorization"))
-            return decide_now(
-                edge.feeds, identity, stream_id, head.text(b"last-event-id") or query.text("last_event_id")
-            )
+            cursor = head.text(b"last-event-id") or query.text("last_event_id")
+            return decide_now(edge.feeds, identity, stream_id, cursor, encoding)
         except Refusal:
             # Worded by the one who words all refusals.
             return None
@@ -226,9 +226,9 @@ def _plain_subscribe(data: bytes) -> Head | None:
 
 
 @lru_cache(maxsize=256)
-def _response_head(origin: str | None, origins: frozenset[str], date: str) -> bytes:
+def _response_head(encoding: Encoding, origin: str | None, origins: frozenset[str], date: str) -> bytes:
     headers = [
-        *event_stream_headers(),
+        *event_stream_headers(encoding),
         *shared_headers(origin, origins),
         ("date", date),
         ("transfer-encoding", "chunked"),

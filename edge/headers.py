@@ -1,6 +1,8 @@
 """Response headers that stand in the same form whichever way a response goes out."""
 
-from edge.encodings.sse import CONTENT_TYPE
+from edge.encodings import Encoding
+from edge.encodings.gzip import GZIP, takes_gzip
+from edge.encodings.sse import CONTENT_TYPE, SSE
 
 EXPOSED = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, ratelimit, ratelimit-policy, etag"
 
@@ -22,11 +24,19 @@ def shared_headers(origin: str | None, origins: frozenset[str]) -> Headers:
     return headers
 
 
-def event_stream_headers() -> Headers:
+def feed_encoding(accept_encoding: str | None) -> Encoding:
+    """How a subscriber's feed is written."""
+    return GZIP if takes_gzip(accept_encoding) else SSE
+
+
+def event_stream_headers(encoding: Encoding) -> Headers:
     """A feed: not to be kept, and not to be gathered by a proxy on its way."""
-    return [
+    headers = [
         ("Content-Type", CONTENT_TYPE),
         ("Cache-Control", "no-cache"),
         ("X-Accel-Buffering", "no"),
         ("Vary", "Accept-Encoding"),
     ]
+    if encoding.content_encoding:
+        headers.append(("Content-Encoding", encoding.content_encoding))
+    return headers

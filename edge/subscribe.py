@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from edge.audience import Viewer
 from edge.encodings import Encoding
-from edge.encodings.sse import SSE
 from edge.feeds import Feeds, Topic
 from edge.memory import FeedMemory, Missed, TooOld, Unservable
 from livecomments.cursor import BadCursor, Cursor
@@ -49,7 +48,7 @@ class NothingMore(Exception):
 
 @asynccontextmanager
 async def admit(
-    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, encoding: Encoding = SSE
+    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, encoding: Encoding
 ) -> AsyncIterator[Admission]:
     """Decides a subscribe; the topic is held for as long as the context is open.
 
@@ -68,7 +67,7 @@ async def admit(
 
 
 def decide_now(
-    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, encoding: Encoding = SSE
+    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, encoding: Encoding
 ) -> Admission | None:
     """The same without waiting for anyone; None when that can't be, or when nothing is to be shown.
 

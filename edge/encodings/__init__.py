@@ -1,12 +1,12 @@
 """How a feed is written for each kind of viewer: pure functions from events to bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Protocol
 
 from edge.events import FeedEvent
 
 
-class Encoding(Protocol):
+class Encoding(Hashable, Protocol):
     """One way to write a feed. All viewers of a stream that share an encoding get the same bytes.
 
     What these methods give stands in one byte stream; ``frame`` then wraps it for a connection that was handed off.
@@ -15,6 +15,10 @@ class Encoding(Protocol):
     @property
     def name(self) -> str:
         """For metrics."""
+
+    @property
+    def content_encoding(self) -> str:
+        """The HTTP content coding; empty for none."""
 
     def begin(self, retry_ms: int) -> bytes:
         """The first bytes: when to come back once the connection is lost."""
@@ -29,9 +33,13 @@ class Encoding(Protocol):
     def farewell(self, retry_ms: int) -> bytes:
         """The last bytes before a connection is closed by us: when to come back."""
 
+    @property
+    def tail(self) -> bytes:
+        """The last bytes of a feed that ends."""
+
     def frame(self, data: bytes) -> bytes:
         """Transport framing of a part."""
 
     @property
     def last_frame(self) -> bytes:
-        """Transport framing of the end."""
+        """The tail and the end of the transport's framing."""

@@ -11,6 +11,8 @@ class ServerSentEvents:
     """An Encoding. JSON never holds a line break, so each event has one data line."""
 
     name = "sse"
+    content_encoding = ""
+    tail = b""
     heartbeat = b":\n\n"
     last_frame = b"0\r\n\r\n"
 

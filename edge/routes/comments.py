@@ -10,8 +10,9 @@ import msgspec
 from quart import Blueprint, Response, request
 
 from edge import metrics
+from edge.encodings import Encoding
 from edge.encodings.sse import CONTENT_TYPE, SSE
-from edge.headers import event_stream_headers
+from edge.headers import event_stream_headers, feed_encoding
 from edge.requests import Query, idempotency_key, read_json
 from edge.routes.answers import answer, cacheable
 from edge.server import abort_connection, hand_off_connection
@@ -132,7 +133,8 @@ async def subscribe(stream_id: str) -> Response:
         return _come_back(
             Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
         )
-    feed = _feed(edge, identify(), stream_id, cursor)
+    encoding = feed_encoding(request.headers.get("Accept-Encoding"))
+    feed = _feed(edge, identify(), stream_id, cursor, encoding)
     try:
         first = await anext(feed)
     except NothingMore:
@@ -144,12 +146,14 @@ async def subscribe(stream_id: str) -> Response:
             return _come_back(refusal)
         raise
     metrics.joins.labels("accepted").inc()
-    return _event_stream(_chain(first, feed))
+    return _event_stream(_chain(first, feed), encoding)
 
 
-async def _feed(edge: Edge, identity: Identity, stream_id: str, cursor: str) -> AsyncGenerator[bytes]:
+async def _feed(
+    edge: Edge, identity: Identity, stream_id: str, cursor: str, encoding: Encoding
+) -> AsyncGenerator[bytes]:
     abort, hand_off = abort_connection(), hand_off_connection()
-    async with admit(edge.feeds, identity, stream_id, cursor) as admission:
+    async with admit(edge.feeds, identity, stream_id, cursor, encoding) as admission:
         if edge.viewers >= edge.settings.edge_max_viewers:
             raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
         viewer = admission.enter(edge.settings.edge_backlog_bytes, abort)
@@ -179,17 +183,17 @@ def _come_back(refusal: Refusal) -> Response:
     is_event_source = request.headers.get("Accept") == CONTENT_TYPE and "Sec-Fetch-Mode" in request.headers
     if not is_event_source:
         raise refusal
-    return _event_stream(_once(SSE.begin(refusal.retry_after_ms + random.randint(0, 2_000))))
+    return _event_stream(_once(SSE.begin(refusal.retry_after_ms + random.randint(0, 2_000))), SSE)
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def _event_stream(data: AsyncIterator[bytes]) -> Response:
+def _event_stream(data: AsyncIterator[bytes], encoding: Encoding) -> Response:
     response = Response(data, content_type=CONTENT_TYPE)
     response.timeout = None
-    for name, value in event_stream_headers():
+    for name, value in event_stream_headers(encoding):
         response.headers[name] = value
     return response
 

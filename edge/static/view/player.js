@@ -42,6 +42,7 @@ export class Player {
 
   #clock;
   #onSeek;
+  #box = byId("player");
   #play = byId("play");
   #bar = byId("seek");
   #speed = byId("speed");
@@ -92,7 +93,8 @@ export class Player {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog, .menu")) return;
+    const isForOthers = event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey;
+    if (isForOthers || this.#box.disabled || target.closest("dialog")) return;
     const run = this.#keys(target)[event.key];
     if (!run) return;
     event.preventDefault();
