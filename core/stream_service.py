@@ -111,7 +111,9 @@ class StreamService(StreamServiceServicer):
         )
         page = heapq.nlargest(size + 1, following, key=_position)
         token = page_token(_position(page[size - 1]), request.state) if len(page) > size else ""
-        return pb.ListStreamsResponse(streams=page[:size], next_page_token=token)
+        counts = {stream.stream_id: self._tally.viewers(stream.stream_id) for stream in page[:size]}
+        viewers = {stream_id: count for stream_id, count in counts.items() if count}
+        return pb.ListStreamsResponse(streams=page[:size], next_page_token=token, viewers=viewers)
 
     async def UpdateStream(self, request: pb.UpdateStreamRequest, _context: Context) -> pb.UpdateStreamResponse:
         self._check_open()

@@ -90,7 +90,7 @@ async def list_streams() -> Response:
         timeout_s=CALL_S,
         metadata=on_behalf(),
     )
-    shapes = [stream_shape(stream, 0) for stream in page.streams]
+    shapes = [stream_shape(stream, page.viewers.get(stream.stream_id, 0)) for stream in page.streams]
     return answer(StreamPage(shapes, page.next_page_token or None))
 
 

@@ -26,13 +26,15 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from livecomments.v1 import comment_pb2 as livecomments_dot_v1_dot_comment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$livecomments/v1/stream_service.proto\x12\x0flivecomments.v1\x1a google/protobuf/field_mask.proto\x1a\x1dlivecomments/v1/comment.proto\"\x83\x01\n\x13\x43reateStreamRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x35\n\nvisibility\x18\x03 \x01(\x0e\x32!.livecomments.v1.StreamVisibility\x12\x13\n\x0bslow_mode_s\x18\x04 \x01(\x05\"?\n\x14\x43reateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\"%\n\x10GetStreamRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\"M\n\x11GetStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\x12\x0f\n\x07viewers\x18\x02 \x01(\x03\"h\n\x12ListStreamsRequest\x12+\n\x05state\x18\x01 \x01(\x0e\x32\x1c.livecomments.v1.StreamState\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x13ListStreamsResponse\x12(\n\x07streams\x18\x01 \x03(\x0b\x32\x17.livecomments.v1.Stream\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"o\n\x13UpdateStreamRequest\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x14UpdateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\"7\n\x10\x45ndStreamRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x10\n\x08notice_s\x18\x02 \x01(\x05\"<\n\x11\x45ndStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream2\xcb\x03\n\rStreamService\x12[\n\x0c\x43reateStream\x12$.livecomments.v1.CreateStreamRequest\x1a%.livecomments.v1.CreateStreamResponse\x12R\n\tGetStream\x12!.livecomments.v1.GetStreamRequest\x1a\".livecomments.v1.GetStreamResponse\x12X\n\x0bListStreams\x12#.livecomments.v1.ListStreamsRequest\x1a$.livecomments.v1.ListStreamsResponse\x12[\n\x0cUpdateStream\x12$.livecomments.v1.UpdateStreamRequest\x1a%.livecomments.v1.UpdateStreamResponse\x12R\n\tEndStream\x12!.livecomments.v1.EndStreamRequest\x1a\".livecomments.v1.EndStreamResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$livecomments/v1/stream_service.proto\x12\x0flivecomments.v1\x1a google/protobuf/field_mask.proto\x1a\x1dlivecomments/v1/comment.proto\"\x83\x01\n\x13\x43reateStreamRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x35\n\nvisibility\x18\x03 \x01(\x0e\x32!.livecomments.v1.StreamVisibility\x12\x13\n\x0bslow_mode_s\x18\x04 \x01(\x05\"?\n\x14\x43reateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\"%\n\x10GetStreamRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\"M\n\x11GetStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\x12\x0f\n\x07viewers\x18\x02 \x01(\x03\"h\n\x12ListStreamsRequest\x12+\n\x05state\x18\x01 \x01(\x0e\x32\x1c.livecomments.v1.StreamState\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xcc\x01\n\x13ListStreamsResponse\x12(\n\x07streams\x18\x01 \x03(\x0b\x32\x17.livecomments.v1.Stream\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x42\n\x07viewers\x18\x03 \x03(\x0b\x32\x31.livecomments.v1.ListStreamsResponse.ViewersEntry\x1a.\n\x0cViewersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"o\n\x13UpdateStreamRequest\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x14UpdateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\"7\n\x10\x45ndStreamRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x10\n\x08notice_s\x18\x02 \x01(\x05\"<\n\x11\x45ndStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream2\xcb\x03\n\rStreamService\x12[\n\x0c\x43reateStream\x12$.livecomments.v1.CreateStreamRequest\x1a%.livecomments.v1.CreateStreamResponse\x12R\n\tGetStream\x12!.livecomments.v1.GetStreamRequest\x1a\".livecomments.v1.GetStreamResponse\x12X\n\x0bListStreams\x12#.livecomments.v1.ListStreamsRequest\x1a$.livecomments.v1.ListStreamsResponse\x12[\n\x0cUpdateStream\x12$.livecomments.v1.UpdateStreamRequest\x1a%.livecomments.v1.UpdateStreamResponse\x12R\n\tEndStream\x12!.livecomments.v1.EndStreamRequest\x1a\".livecomments.v1.EndStreamResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'livecomments.v1.stream_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTSTREAMSRESPONSE_VIEWERSENTRY']._loaded_options = None
+  _globals['_LISTSTREAMSRESPONSE_VIEWERSENTRY']._serialized_options = b'8\001'
   _globals['_CREATESTREAMREQUEST']._serialized_start=123
   _globals['_CREATESTREAMREQUEST']._serialized_end=254
   _globals['_CREATESTREAMRESPONSE']._serialized_start=256
@@ -43,16 +45,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTREAMRESPONSE']._serialized_end=437
   _globals['_LISTSTREAMSREQUEST']._serialized_start=439
   _globals['_LISTSTREAMSREQUEST']._serialized_end=543
-  _globals['_LISTSTREAMSRESPONSE']._serialized_start=545
-  _globals['_LISTSTREAMSRESPONSE']._serialized_end=633
-  _globals['_UPDATESTREAMREQUEST']._serialized_start=635
-  _globals['_UPDATESTREAMREQUEST']._serialized_end=746
-  _globals['_UPDATESTREAMRESPONSE']._serialized_start=748
-  _globals['_UPDATESTREAMRESPONSE']._serialized_end=811
-  _globals['_ENDSTREAMREQUEST']._serialized_start=813
-  _globals['_ENDSTREAMREQUEST']._serialized_end=868
-  _globals['_ENDSTREAMRESPONSE']._serialized_start=870
-  _globals['_ENDSTREAMRESPONSE']._serialized_end=930
-  _globals['_STREAMSERVICE']._serialized_start=933
-  _globals['_STREAMSERVICE']._serialized_end=1392
+  _globals['_LISTSTREAMSRESPONSE']._serialized_start=546
+  _globals['_LISTSTREAMSRESPONSE']._serialized_end=750
+  _globals['_LISTSTREAMSRESPONSE_VIEWERSENTRY']._serialized_start=704
+  _globals['_LISTSTREAMSRESPONSE_VIEWERSENTRY']._serialized_end=750
+  _globals['_UPDATESTREAMREQUEST']._serialized_start=752
+  _globals['_UPDATESTREAMREQUEST']._serialized_end=863
+  _globals['_UPDATESTREAMRESPONSE']._serialized_start=865
+  _globals['_UPDATESTREAMRESPONSE']._serialized_end=928
+  _globals['_ENDSTREAMREQUEST']._serialized_start=930
+  _globals['_ENDSTREAMREQUEST']._serialized_end=985
+  _globals['_ENDSTREAMRESPONSE']._serialized_start=987
+  _globals['_ENDSTREAMRESPONSE']._serialized_end=1047
+  _globals['_STREAMSERVICE']._serialized_start=1050
+  _globals['_STREAMSERVICE']._serialized_end=1509
 # @@protoc_insertion_point(module_scope)
