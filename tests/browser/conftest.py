@@ -40,8 +40,11 @@ def program(names: tuple[str, ...], what: str) -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each module: Playwright's event loop counts as running in this thread for as long as it is open, and no
+    other module's asyncio tests could run meanwhile.
+    """
     chromium = program(_NAMES, "Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)

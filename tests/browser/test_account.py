@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitors
 from tests.browser.pages import texts, write
+from tests.processes import eventually
 from tests.system import System
 
 
@@ -89,6 +90,17 @@ def test_the_first_page_lists_live_streams_and_ended_ones(system: System, visito
     expect(page.get_by_role("button", name="New stream")).to_be_hidden()
     live_link.click()
     expect(page.locator("h1")).to_have_text("Now or never")
+
+
+def test_the_first_page_says_how_many_watch(system: System, visitors: Visitors) -> None:
+    stream_id = system.create_stream(title="Watched by two")
+    for _ in range(2):
+        visitors.watch(system, stream_id)
+    eventually(lambda: system.request("GET", f"/v1/streams/{stream_id}").json()["viewers"] == 2, "both are counted")
+    page = visitors.page()
+    page.goto(system.url)
+    card = page.get_by_role("listitem").filter(has_text="Watched by two")
+    expect(card).to_contain_text("2 watching")
 
 
 def test_a_host_creates_a_stream_and_is_told_what_is_wrong_with_it(system: System, visitors: Visitors) -> None:

@@ -56,10 +56,11 @@ export class StreamInfo {
     this.#tick();
   }
 
-  /** @param {number} count */
-  viewers(count) {
-    this.#viewers.hidden = false;
+  /** @param {number} reported by all edges; they may not have counted us yet */
+  viewers(reported) {
+    const count = Math.max(1, reported);
     this.#viewers.textContent = `${formatCount(count)} ${count === 1 ? "viewer" : "viewers"}`;
+    this.#tick();
   }
 
   /** The end is announced. @param {string} endsAt */
@@ -87,6 +88,7 @@ export class StreamInfo {
     const stream = this.#stream;
     if (!stream) return;
     const now = Date.now();
+    this.#viewers.hidden = stream.state === "ended";
     const until = stream.ended_at ? Date.parse(stream.ended_at) : now;
     this.#elapsed.textContent = formatOffset(until - Date.parse(stream.started_at));
     this.#notice.textContent = this.#noticeAt(now);
