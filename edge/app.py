@@ -8,7 +8,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from edge.headers import is_allowed, shared_headers
-from edge.problems import problem
+from edge.problems import problem, unexpected
 from edge.routes.comments import comments
 from edge.routes.moderation import moderation
 from edge.routes.pages import pages
@@ -16,9 +16,10 @@ from edge.routes.streams import streams
 from edge.shapes import encode
 from edge.state import EXTENSION, Edge
 from livecomments.errors import Reason, Refusal
-from livecomments.telemetry import log
 
 _REST_S = 2.0
+_BODY_S = 10
+"""How long a body may take to arrive."""
 _ALLOW_HEADERS = "authorization, content-type, idempotency-key, last-event-id, x-grpc-web, grpc-timeout, x-user-agent"
 _ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE"
 
@@ -26,6 +27,7 @@ _ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE"
 def make_app(edge: Edge) -> QuartTrio:
     """The application around one edge's state."""
     app = QuartTrio("edge", static_folder=None)
+    app.config["BODY_TIMEOUT"] = _BODY_S
     app.extensions[EXTENSION] = edge
     app.config["MAX_CONTENT_LENGTH"] = edge.settings.edge_body_max
     for blueprint in (comments, streams, moderation, pages):
@@ -62,8 +64,7 @@ async def _http_error(error: HTTPException) -> Response:
 
 
 async def _unexpected(error: Exception) -> Response:
-    log().error("a request failed", path=request.path, exc_info=error)
-    return problem(Refusal(Reason.OVERLOADED, "something went wrong on our side", retry_after_ms=1_000))
+    return problem(unexpected(error, request.path))
 
 
 def _allow_origins(app: QuartTrio, origins: frozenset[str]) -> None:

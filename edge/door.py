@@ -10,8 +10,6 @@ import re
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from email.utils import formatdate
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
@@ -21,6 +19,8 @@ import trio
 from edge import metrics
 from edge.encodings import Encoding
 from edge.headers import event_stream_headers, feed_encoding, shared_headers
+from edge.plain_http import Head, date_now, given_back
+from edge.post_connection import PostConnection
 from edge.requests import Query
 from edge.state import Edge
 from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, decide_now
@@ -34,74 +34,12 @@ REST_S = 5.0
 """How long the rest of a subscribe that arrived in part may take."""
 
 _BEGINNING = b"GET /v1/streams/"
+_POST = b"POST /v1/streams/"
 _PATH = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.1
 
 Serve = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
-
-
-class GivenBack(trio.abc.HalfCloseableStream):
-    """A connection that begins with bytes which the door has read already."""
-
-    def __init__(self, connection: socket.socket, data: bytes) -> None:
-        self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(connection))
-        self._data = data
-
-    @property
-    def socket(self) -> trio.socket.SocketType:
-        """The connection itself, as a SocketStream has it."""
-        return self._stream.socket
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Those bytes first, then what comes."""
-        if not self._data:
-            return await self._stream.receive_some(max_bytes)
-        await trio.lowlevel.checkpoint()
-        count = max_bytes or len(self._data)
-        data, self._data = self._data[:count], self._data[count:]
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """As the connection's own."""
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """As the connection's own."""
-        await self._stream.wait_send_all_might_not_block()
-
-    async def send_eof(self) -> None:
-        """As the connection's own."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """As the connection's own."""
-        await self._stream.aclose()
-
-
-@dataclass(slots=True)
-class Head:
-    """A request's head, as httptools tells it."""
-
-    target: bytes = b""
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    repeated: bool = False
-    is_complete: bool = False
-
-    def on_url(self, part: bytes) -> None:
-        self.target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.repeated |= name in self.headers
-        self.headers[name] = value
-
-    def on_message_complete(self) -> None:
-        self.is_complete = True
-
-    def text(self, name: bytes) -> str | None:
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
 
 
 class Door:
@@ -144,10 +82,12 @@ class Door:
             if not data:
                 connection.close()
                 return
-        if _is_partial(data):
+        if data.startswith(_POST):
+            nursery.start_soon(PostConnection(self._edge, self._serve).run, connection, data)
+        elif _is_partial(data):
             nursery.start_soon(self._wait_for_rest, connection, data)
         elif not self._answer(connection, data):
-            nursery.start_soon(self._serve, GivenBack(connection, data))
+            nursery.start_soon(self._serve, given_back(connection, data))
 
     async def _wait_for_rest(self, connection: socket.socket, data: bytes) -> None:
         with trio.move_on_after(REST_S):
@@ -162,7 +102,7 @@ class Door:
                     return
                 data += part
         if not self._answer(connection, data):
-            await self._serve(GivenBack(connection, data))
+            await self._serve(given_back(connection, data))
 
     def _answer(self, connection: socket.socket, data: bytes) -> bool:
         """Seats a plain subscriber; False for everything else."""
@@ -174,7 +114,7 @@ class Door:
         if admission is None:
             return False
         origin = head.text(b"origin")
-        head_bytes = _response_head(admission.encoding, origin, self._edge.origins, _date(int(trio.current_time())))
+        head_bytes = _response_head(admission.encoding, origin, self._edge.origins, date_now())
         first = head_bytes + admission.encoding.frame(admission.first)
         admission.topic.audience.take_in(connection.detach(), admission.encoding, first)
         metrics.joins.labels("accepted").inc()
@@ -235,8 +175,3 @@ def _response_head(encoding: Encoding, origin: str | None, origins: frozenset[st
     ]
     lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers)
     return f"HTTP/1.1 200 \r\n{lines}\r\n".encode("latin-1")
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:  # noqa: ARG001 (the cache's key: made anew each second)
-    return formatdate(usegmt=True)

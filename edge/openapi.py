@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from edge.intake import PostComment, Posted
 from edge.reasons import MEANINGS
-from edge.routes.comments import PostComment, Posted, RecentPage, ReplayPage
+from edge.routes.comments import RecentPage, ReplayPage
 from edge.routes.moderation import PinComment
 from edge.routes.streams import ChangeStream, CreateStream, EndStream, StreamPage
 from edge.shapes import CommentShape, StreamShape

@@ -4,8 +4,10 @@ import math
 
 from quart import Response
 
+from edge.headers import Headers
 from edge.shapes import encode
 from livecomments.errors import Reason, Refusal
+from livecomments.telemetry import log
 
 _HTTP_NAMES = {
     "meta_json": "meta",
@@ -20,8 +22,8 @@ _HTTP_NAMES = {
 """Fields that the protos call otherwise."""
 
 
-def problem(refusal: Refusal) -> Response:
-    """The one form of every error: status, problem+json, Retry-After and the RateLimit fields."""
+def render(refusal: Refusal) -> tuple[int, Headers, bytes]:
+    """The one form of every error: status, headers (Retry-After, RateLimit fields), problem+json."""
     status = refusal.reason.http_status
     body: dict[str, object] = {
         "type": f"/docs/errors#{refusal.reason}",
@@ -36,15 +38,29 @@ def problem(refusal: Refusal) -> Response:
             {"pointer": f"#/{_HTTP_NAMES.get(error.field, error.field).replace('.', '/')}", "detail": error.detail}
             for error in refusal.fields
         ]
-    response = Response(encode(body), status, content_type="application/problem+json")
-    response.headers["Cache-Control"] = "no-store"
+    headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     if refusal.reason is Reason.UNAUTHENTICATED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="livecomments"'
-    retry_after_s = math.ceil(refusal.retry_after_ms / 1000)
+        headers.append(("WWW-Authenticate", 'Bearer realm="livecomments"'))
+    retry_after_s = max(1, math.ceil(refusal.retry_after_ms / 1000))
     if status in (429, 503):
-        response.headers["Retry-After"] = str(max(1, retry_after_s))
+        headers.append(("Retry-After", str(retry_after_s)))
     if refusal.rate_limit is not None:
         limit = refusal.rate_limit
-        response.headers["RateLimit-Policy"] = f'"{limit.policy}";q={limit.quota};w={limit.window_s}'
-        response.headers["RateLimit"] = f'"{limit.policy}";r=0;t={max(1, retry_after_s)}'
+        headers.append(("RateLimit-Policy", f'"{limit.policy}";q={limit.quota};w={limit.window_s}'))
+        headers.append(("RateLimit", f'"{limit.policy}";r=0;t={retry_after_s}'))
+    return status, headers, encode(body)
+
+
+def problem(refusal: Refusal) -> Response:
+    """The same as Quart's response."""
+    status, headers, body = render(refusal)
+    response = Response(body, status)
+    for name, value in headers:
+        response.headers[name] = value
     return response
+
+
+def unexpected(error: Exception, path: str) -> Refusal:
+    """What a client hears of an error of ours: the log has the rest."""
+    log().error("a request failed", path=path, exc_info=error)
+    return Refusal(Reason.OVERLOADED, "something went wrong on our side", retry_after_ms=1_000)

@@ -1,10 +1,8 @@
 """Comments: post, subscribe, replay, recent."""
 
 import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated
 
 import msgspec
 from quart import Blueprint, Response, request
@@ -13,15 +11,15 @@ from edge import metrics
 from edge.encodings import Encoding
 from edge.encodings.sse import CONTENT_TYPE, SSE
 from edge.headers import event_stream_headers, feed_encoding
-from edge.requests import Query, idempotency_key, read_json
+from edge.intake import take_post
+from edge.requests import Query
 from edge.routes.answers import answer, cacheable
 from edge.server import abort_connection, hand_off_connection
-from edge.shapes import CommentShape, comment_shapes, rfc3339
-from edge.state import Edge, body, identify, on_behalf, require_user, sender_address, this_edge
+from edge.shapes import CommentShape, comment_shapes
+from edge.state import Edge, body, identify, on_behalf, sender_address, this_edge
 from edge.subscribe import SUBSCRIBE_PARAMETERS, NothingMore, admit
-from livecomments.errors import FieldError, Reason, Refusal
+from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
-from livecomments.v1 import comment_service_pb2 as rpc
 from livecomments.v1 import history_service_pb2 as history
 
 comments = Blueprint("comments", __name__)
@@ -30,26 +28,6 @@ REPLAY_MAX_AGE_S = 30
 """A deleted comment is gone from caches after so long."""
 _HOUR_MS = 3_600_000
 _YEARS_MS = 999_999_999_000
-
-LagMs = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
-
-
-class PostComment(msgspec.Struct, forbid_unknown_fields=True):
-    """POST /v1/streams/{id}/comments."""
-
-    text: str
-    client_ts: int = 0
-    lag_ms: LagMs = 0
-    meta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-class Posted(msgspec.Struct):
-    """What a poster is told."""
-
-    comment_id: str
-    posted_at: str
-    offset_ms: int
-    cursor: str
 
 
 class ReplayPage(msgspec.Struct, omit_defaults=True):
@@ -72,55 +50,12 @@ class RecentPage(msgspec.Struct, omit_defaults=True):
 @comments.post("/v1/streams/<stream_id>/comments")
 async def post_comment(stream_id: str) -> Response:
     """Posts one comment; 202 once it is durable."""
-    began = time.monotonic()
-    outcome = "accepted"
-    try:
-        posted = await _post(this_edge(), stream_id, began)
-    except Refusal as refusal:
-        outcome = refusal.reason
-        raise
-    finally:
-        metrics.posts.labels(outcome).inc()
-        metrics.post_seconds.observe(time.monotonic() - began)
-    comment = posted.comment
-    return answer(Posted(comment.comment_id, rfc3339(comment.posted_at_ms), comment.offset_ms, posted.cursor), 202)
-
-
-async def _post(edge: Edge, stream_id: str, now: float) -> rpc.PostCommentResponse:
-    if edge.is_draining:
-        raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
-    author = require_user()
-    edge.addresses.admit(sender_address(), now)
-    key = idempotency_key(request.headers.get("Idempotency-Key"))
-    form = read_json(await body(), PostComment)
-    post = rpc.PostCommentRequest(
-        stream_id=stream_id,
-        text=_unicode(form.text),
-        # Our own key where the client gave none: then we at least may repeat the post when a core is lost.
-        request_id=key or f"edge:{random.getrandbits(96):024x}",
-        lag_ms=form.lag_ms,
-        meta_json="" if form.meta is msgspec.UNSET else bytes(form.meta).decode(),
-        client_ts_ms=form.client_ts,
-    )
-    item = rpc.IngestItem(
-        author_id=author.user_id,
-        author_name=author.name,
-        role=author.role,
-        is_member=stream_id in author.streams,
-        post=post,
-    )
-    return await edge.cores.owner(stream_id).posts.post(item)
-
-
-def _unicode(text: str) -> str:
-    # JSON can write half of a surrogate pair; protobuf and every reader downstream would choke on it.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Refusal(
-            Reason.INVALID_FIELD, "text: holds half of a surrogate pair", (FieldError("text", "must be Unicode text"),)
-        ) from None
-    return text
+    edge = this_edge()
+    headers = request.headers
+    author = edge.authenticator.identify(headers.get("Authorization"))
+    key = headers.get("Idempotency-Key")
+    posted = await take_post(edge, author, sender_address(), stream_id, key=key, body=await body())
+    return answer(posted, 202)
 
 
 @comments.get("/v1/streams/<stream_id>/comments/subscribe")

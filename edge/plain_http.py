@@ -1,0 +1,87 @@
+"""Plain HTTP/1.1 as the door sees it: heads, dates, and connections whose first bytes were read already."""
+
+import socket
+import time
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
+
+import trio
+
+
+class GivenBack(trio.abc.HalfCloseableStream):
+    """A connection that begins with bytes which the door has read already."""
+
+    def __init__(self, stream: trio.SocketStream, data: bytes) -> None:
+        self._stream = stream
+        self._data = data
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        """The connection itself, as a SocketStream has it."""
+        return self._stream.socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Those bytes first, then what comes."""
+        if not self._data:
+            return await self._stream.receive_some(max_bytes)
+        await trio.lowlevel.checkpoint()
+        count = max_bytes or len(self._data)
+        data, self._data = self._data[:count], self._data[count:]
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As the connection's own."""
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the connection's own."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """As the connection's own."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """As the connection's own."""
+        await self._stream.aclose()
+
+
+@dataclass(slots=True)
+class Head:
+    """A request's head, as httptools tells it."""
+
+    target: bytes = b""
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    repeated: bool = False
+    is_complete: bool = False
+
+    def on_url(self, part: bytes) -> None:
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.repeated |= name in self.headers
+        self.headers[name] = value
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+    def text(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+def given_back(connection: socket.socket, data: bytes) -> GivenBack:
+    """A fresh connection, of which ``data`` was read."""
+    return GivenBack(trio.SocketStream(trio.socket.from_stdlib_socket(connection)), data)
+
+
+def date_now() -> str:
+    """The Date header's value."""
+    return _date(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,0 +1,208 @@
+"""The door answers a plain request itself, Hypercorn all others: both alike, whatever comes in whatever pieces."""
+
+import re
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.system import System
+
+ODD = "X-Odd: 1\r\nX-Odd: 2\r\n"
+"""A repeated header, which the door leaves to Hypercorn."""
+
+
+def connect(system: System) -> socket.socket:
+    host, port = urlsplit(system.url).netloc.split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers without the date, and the body: whole, or what is there of an event stream."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        assert part, data
+        data += part
+    head, body = data.split(b"\r\n\r\n", 1)
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
+    headers.pop("date")
+    length = headers.get("content-length")
+    while (length is not None and len(body) < int(length)) or (length is None and b"\n\n\r\n" not in body):
+        part = connection.recv(65536)
+        if not part:
+            break
+        body += part
+    return int(first.split()[1]), headers, body
+
+
+def ask(system: System, request: str, pieces: int = 1) -> tuple[int, dict[str, str], bytes]:
+    with connect(system) as connection:
+        data = request.encode()
+        size = -(-len(data) // pieces)
+        for begin in range(0, len(data), size):
+            connection.sendall(data[begin : begin + size])
+            if pieces > 1:
+                # Not to wait for anything: only so that the pieces leave in packets of their own.
+                time.sleep(0.02)
+        return read_response(connection)
+
+
+def subscribe(stream: str, *lines: str, query: str = "") -> str:
+    head = [f"GET /v1/streams/{stream}/comments/subscribe{query} HTTP/1.1", "Host: test", *lines]
+    return "\r\n".join(head) + "\r\n"
+
+
+def without_jitter(body: bytes) -> bytes:
+    return re.sub(rb"^[0-9a-f]+\r\nretry: \d+", b"retry: N", body)
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize(
+    ("lines", "query"),
+    [
+        ((), ""),
+        (("Accept: text/event-stream",), ""),
+        (("Origin: https://a.example",), ""),
+        (("Last-Event-ID: CURSOR",), ""),
+        ((), "?last_event_id=CURSOR"),
+        (("Last-Event-ID: nonsense",), ""),
+        (("Last-Event-ID: other-5",), ""),
+        (("Authorization: Bearer x.y.z",), ""),
+        (("Authorization: Bearer TOKEN",), ""),
+        ((), "?unknown=1"),
+        ((), "?last_event_id=a-1&last_event_id=a-2"),
+    ],
+)
+def test_a_subscribe_is_answered_alike(system: System, lines: tuple[str, ...], query: str, pieces: int) -> None:
+    stream = system.create_stream()
+    first = system.post(stream, "one")
+    system.post(stream, "two")
+    with system.watch(stream) as viewer:
+        viewer.until(lambda v: len(v.texts()) == 2, "the stream is known to the edge")
+        token = system.token("ann")
+        filled = [line.replace("CURSOR", first["cursor"]).replace("TOKEN", token) for line in lines]
+        request = subscribe(stream, *filled, query=query.replace("CURSOR", first["cursor"]))
+        here = ask(system, request + "\r\n", pieces)
+        there = ask(system, request + ODD + "\r\n", pieces)
+        assert here[0] == there[0]
+        assert here[1] == there[1]
+        if here[0] != 200:
+            assert here[2] == there[2]
+        else:
+            # Chunks are cut alike, and the number of viewers may have changed between the two.
+            texts = [re.sub(rb'"viewers":\d+', b"", without_jitter(body)) for body in (here[2], there[2])]
+            assert texts[0].split(b"\n\n")[:2] == texts[1].split(b"\n\n")[:2]
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ('{"text":"hello"}', ("Authorization: Bearer TOKEN", "Idempotency-Key: k1")),
+        ('{"text":"hello"}', ("Authorization: Bearer TOKEN", 'Idempotency-Key: "k2"', "Origin: https://a.example")),
+        ('{"text":"hello"}', ()),
+        ('{"text":"hello"}', ("Authorization: Bearer x.y.z",)),
+        ('{"text":5}', ("Authorization: Bearer TOKEN",)),
+        ("{", ("Authorization: Bearer TOKEN",)),
+        ('{"text":""}', ("Authorization: Bearer TOKEN",)),
+        ('{"text":"a","x":1}', ("Authorization: Bearer TOKEN",)),
+        ('{"text":"a"}', ("Authorization: Bearer TOKEN", "Idempotency-Key: ")),
+    ],
+)
+def test_a_post_is_answered_alike(system: System, body: str, lines: tuple[str, ...], pieces: int) -> None:
+    stream = system.create_stream()
+    token = system.token("ann")
+    head = [
+        f"POST /v1/streams/{stream}/comments HTTP/1.1",
+        "Host: test",
+        f"Content-Length: {len(body)}",
+        *(line.replace("TOKEN", token) for line in lines),
+    ]
+    request = "\r\n".join(head) + "\r\n"
+    here = ask(system, request + "\r\n" + body, pieces)
+    there = ask(system, request + ODD + "\r\n" + body, pieces)
+    # With a key the second is the repetition of the first: the answers are the same to the byte.
+    assert here == there
+
+
+def test_requests_of_all_kinds_share_a_connection(system: System) -> None:
+    stream = system.create_stream()
+    token = system.token("ann")
+    with connect(system) as connection:
+        for number in range(3):
+            body = f'{{"text":"number {number}"}}'
+            post = (
+                f"POST /v1/streams/{stream}/comments HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}"
+            )
+            connection.sendall(post.encode())
+            assert read_response(connection)[0] == 202
+        connection.sendall(f"GET /v1/streams/{stream} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        assert read_response(connection)[0] == 200
+        connection.sendall((subscribe(stream) + "\r\n").encode())
+        status, headers, first = read_response(connection)
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        assert first.count(b'"text":"number') == 3
+        system.post(stream, "after the hand-off")
+        while b"after the hand-off" not in first:
+            part = connection.recv(65536)
+            assert part
+            first += part
+
+
+def test_pipelined_posts_are_answered_in_order(system: System) -> None:
+    stream = system.create_stream()
+    token = system.token("ann")
+    posts = ""
+    for number in range(5):
+        body = f'{{"text":"number {number}"}}'
+        posts += (
+            f"POST /v1/streams/{stream}/comments HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+    posts += "GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    with connect(system) as connection:
+        connection.sendall(posts.encode())
+        data = b""
+        while part := connection.recv(65536):
+            data += part
+    assert data.count(b"HTTP/1.1 202 ") == 5
+    assert data.endswith(b"ok\n")
+    with system.watch(stream) as viewer:
+        assert viewer.texts() == [f"number {number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "NONSENSE\r\n\r\n",
+        "GET /v1/streams/x/comments/subscribe HTTP/1.1\r\n\r\n",
+        "GET /v1/streams/x/comments/subscribe HTTP/1.1\r\nHost: test\r\nBad Header\r\n\r\n",
+        "POST /v1/streams/x/comments HTTP/1.1\r\nHost: test\r\nContent-Length: -1\r\n\r\n",
+        "POST /v1/streams/x/comments HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        "GET /v1/streams/x/comments/subscribe HTTP/1.1\r\nHost: test\r\nX: " + "x" * 20_000 + "\r\n\r\n",
+    ],
+)
+def test_a_malformed_request_is_refused_and_disturbs_nobody(system: System, request_text: str) -> None:
+    stream = system.create_stream()
+    with system.watch(stream) as viewer, connect(system) as connection:
+        connection.sendall(request_text.encode())
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 4"), answer[:100]
+        system.post(stream, "undisturbed")
+        viewer.until(lambda v: v.texts() == ["undisturbed"], "the next comment")
+
+
+def test_a_mute_connection_and_a_slow_one_hold_nobody_up(system: System) -> None:
+    stream = system.create_stream()
+    with connect(system) as slow, connect(system), system.watch(stream) as viewer:
+        slow.sendall(b"GET /v1/streams/")
+        system.post(stream, "on time")
+        viewer.until(lambda v: v.texts() == ["on time"], "the comment", timeout_s=3)
+        slow.sendall(f"{stream}/comments/subscribe HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        assert read_response(slow)[0] == 200
