@@ -8,8 +8,10 @@ from typing import Protocol
 from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from livecomments.presence import FANOUT_HEADER, Tally, viewers_subject
+from livecomments.telemetry import log
 from livecomments.v1.feed_service_pb2 import ViewerReport
 
 EVERY_S = 2.0
@@ -105,8 +107,10 @@ class Presence:
         # While the connection is lost nobody hears, and nats-py would keep old numbers for later.
         if not self._client.is_connected:
             return
-        for stream_id, viewers in numbers.items():
-            report = ViewerReport(stream_id=stream_id, viewers=viewers)
-            await self._client.publish(
-                viewers_subject(stream_id), report.SerializeToString(), headers={FANOUT_HEADER: self._instance}
-            )
+        try:
+            for stream_id, viewers in numbers.items():
+                report = ViewerReport(stream_id=stream_id, viewers=viewers).SerializeToString()
+                await self._client.publish(viewers_subject(stream_id), report, headers={FANOUT_HEADER: self._instance})
+        except NatsError as error:
+            # The next round tells the same again.
+            log().warning("viewers could not be told", error=repr(error))

@@ -360,30 +360,33 @@ async def backfill(address: str, data_dir: Path, stream_id: str, cursor: str, ma
 
 
 class Line:
-    """A TCP connection between a service and a server that can be cut, and mended."""
+    """A TCP connection between a service and a server that can be cut, and mended.
+
+    While it is cut, connections are refused: nats-py leaves one open that is accepted and closed again.
+    """
 
     def __init__(self, url: str) -> None:
         self._host, self._port = url.removeprefix("nats://").split(":")
-        self._whole = True
+        self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
-        self.url = ""
-        self.connections = 0
+        self.url = "nats://127.0.0.1:0"
 
-    def cut(self) -> None:
-        self._whole = False
+    async def mend(self) -> None:
+        """Takes connections, on the same port each time."""
+        port = int(self.url.rsplit(":", 1)[1])
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", port)
+        self.url = f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
         for end in self._ends:
             end.close()
 
-    def mend(self) -> None:
-        self._whole = True
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._whole:
-            writer.close()
-            return
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(self._host, int(self._port))
         self._ends |= {writer, there_writer}
-        self.connections += 1
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_copy(reader, there_writer))
@@ -403,11 +406,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @contextlib.asynccontextmanager
 async def open_line(url: str) -> AsyncIterator[Line]:
     line = Line(url)
-    server = await asyncio.start_server(line.carry, "127.0.0.1", 0)
-    line.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await line.mend()
     try:
         yield line
     finally:
-        server.close()
-        line.cut()
-        await server.wait_closed()
+        await line.cut()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 
 from livecomments.errors import Reason, Refusal
@@ -21,6 +22,7 @@ from tests.fanout.parts import (
     served,
     soon,
     stub,
+    watch,
 )
 from tests.processes import NatsServer, Service
 
@@ -169,6 +171,21 @@ async def test_draining_ends_relays_so_that_edges_move(settings: Settings, data_
             assert Refusal.from_rpc_error(edge.error).reason is Reason.DRAINING
 
 
+async def test_a_fanout_that_is_told_to_stop_ends_its_calls_and_goes(
+    settings: Settings, data_dir: Path, nats_server: NatsServer
+) -> None:
+    with Service("fanout", data_dir, nats_url=nats_server.url) as fanout:
+        async with open_source(settings) as source:
+            await source.make_stream("a")
+            async with relay(fanout.address, data_dir) as edge, watch(fanout.address, "a") as watching:
+                await edge.join("a")
+                assert await asyncio.to_thread(fanout.stop) == 0
+                await soon(lambda: edge.ended and watching.ended, "the calls end")
+                for error in (edge.error, watching.error):
+                    assert error is not None
+                    assert Refusal.from_rpc_error(error).reason is Reason.DRAINING
+
+
 async def test_the_end_of_a_stream_reaches_the_edge(settings: Settings, data_dir: Path) -> None:
     async with open_source(settings) as source, served(fanout_settings(settings)) as address:
         stream = await source.make_stream("a")
@@ -211,6 +228,7 @@ async def test_a_slow_edge_gets_snapshots_and_costs_no_memory(
             assert not seen.snapshot.recovered
             assert len(seen.seqs) < len(seqs)
             assert grown < 25 * 1024**2
+            assert 'livecomments_fanout_snapshots_total{kind="overflow"}' in await metrics_of(fanout)
         assert fanout.stop() == 0
 
 
@@ -248,6 +266,11 @@ def reached(seen: Seen) -> int:
     """The seq up to which an edge knows."""
     at_snapshot = int(seen.snapshot.cursor.rsplit("-", 1)[1])
     return max([at_snapshot, *(message.seq for message in seen.since_snapshot)])
+
+
+async def metrics_of(process: Service) -> str:
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"http://{process.metrics}/metrics")).text
 
 
 def resident_bytes(process: Service) -> int:

@@ -65,9 +65,9 @@ async def test_what_was_committed_while_the_connection_was_lost_is_asked_for_on_
         async with watch(address, "a") as watching:
             seqs = [await source.post("a", "before")]
             await soon(lambda: watching.seqs == seqs, "the first is there")
-            line.cut()
+            await line.cut()
             seqs.append(await source.post("a", "meanwhile"))
-            line.mend()
+            await line.mend()
             await soon(lambda: len(watching.seqs) == 2, "the second is there", 6)
             assert watching.seqs == seqs
 
@@ -122,12 +122,12 @@ async def test_a_log_that_began_a_new_life_ends_the_calls_and_is_followed_from_t
         await source.make_stream("a")
         old = await source.post("a", "of the old log")
         async with watch(address, "a") as watching:
-            line.cut()
+            await line.cut()
             await source.js.delete_stream(source.shard.name)
             async with open_source(settings) as anew:
                 assert anew.shard.epoch != source.shard.epoch
                 await anew.post("a", "of the new log")
-                line.mend()
+                await line.mend()
                 await soon(lambda: watching.ended, "the watch ends")
                 assert watching.error is not None
                 async with watch(address, "a", source.cursor(old)) as resumed:
