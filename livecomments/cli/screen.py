@@ -14,6 +14,7 @@ from livecomments.cli.house import Death
 from livecomments.cli.logs import Line
 
 _STYLES = {"warning": "yellow", "error": "red", "critical": "red"}
+_SHOWN_AT_ONCE = 5
 
 
 class Screen:
@@ -55,9 +56,12 @@ class Screen:
             f"""-d '{{"text": "Hello"}}' {base_url}/v1/streams/{stream}/comments\n"""
         )
 
-    def warning(self, name: str, line: Line) -> None:
-        """A child has said something that people should see."""
-        self._print(f"[{_STYLES.get(line.level, 'dim')}]{name} {line.level}[/]  {escape(line.text)}")
+    def warnings(self, name: str, lines: list[Line]) -> None:
+        """A child has said something that people should see; of a flood, the beginning."""
+        for line in lines[:_SHOWN_AT_ONCE]:
+            self._print(f"[{_STYLES.get(line.level, 'dim')}]{name} {line.level}[/]  {escape(line.text)}")
+        if len(lines) > _SHOWN_AT_ONCE:
+            self._print(f"[dim]{name}: {len(lines) - _SHOWN_AT_ONCE} more in its log[/]")
 
     def death(self, death: Death, log: str) -> None:
         """A child ended that should not have."""

@@ -149,8 +149,8 @@ class _Run:
         while True:
             await trio.sleep(_LOG_POLL_S)
             for name, child in house.children.items():
-                for line in map(parse, child.log.new_lines()):
-                    # That the others go away is no news once all do.
-                    if line.is_notable and not self._life.cancel_called:
-                        self._screen.warning(name, line)
+                notable = [line for line in map(parse, child.log.new_lines()) if line.is_notable]
                 child.log.bound()
+                # That the others go away is no news once all do.
+                if notable and not self._life.cancel_called:
+                    self._screen.warnings(name, notable)
