@@ -48,7 +48,7 @@ class Instance:
 
     def ready(self) -> Self:
         """Waits until it says that it is."""
-        eventually(lambda: "Ready" in self.shown() or self._popen.poll() is not None, "the instance is ready", 30)
+        eventually(lambda: "Ready" in self.shown() or self._popen.poll() is not None, "the instance is ready", 60)
         assert self._popen.poll() is None, self.shown()
         instance = json.loads((self.data_dir / "instance.json").read_text())
         self.url: str = instance["http"]
@@ -64,7 +64,7 @@ class Instance:
 
     def ended(self) -> int:
         """Waits for its end; returns the exit code."""
-        return self._popen.wait(30)
+        return self._popen.wait(60)
 
     def is_left(self) -> list[str]:
         return [name for name in CHILDREN if name in self.pids and _lives(self.pids[name])]
