@@ -73,6 +73,7 @@ class CoreClient:
             yield Ingest(call)
         finally:
             call.cancel()
+            await call.code()
 
     async def metric(self, sample: str) -> float:
         """A sample by its name and labels, as the metrics page shows it; 0 when it is not there."""

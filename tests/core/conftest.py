@@ -10,6 +10,19 @@ from tests.processes import NatsServer, Service
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def one_loop(anyio_backend: str) -> str:
+    """One event loop for the whole folder: grpc.aio delivers a call's last events to the loop that made it, even
+    when that has been closed meanwhile, and then fails in whichever test runs.
+    """
+    return anyio_backend
+
+
+@pytest.fixture(scope="session")
 def standing_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("core")
 
@@ -28,6 +41,11 @@ def standing_core(standing_dir: Path, standing_nats: NatsServer) -> Iterator[Ser
     """One for all tests that don't hurt it: each works on streams of its own."""
     with Service("core", standing_dir, nats_url=standing_nats.url) as core:
         yield core
+        assert core.stop() == 0
+    errors = [
+        line for line in core.output.read_text().splitlines() if '"level": "error"' in line or "Traceback" in line
+    ]
+    assert not errors, "nothing that the tests do is an error of core's"
 
 
 @pytest.fixture

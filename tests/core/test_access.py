@@ -33,12 +33,11 @@ async def test_only_services_ingest(core: CoreClient) -> None:
         (core.host, Reason.FORBIDDEN),
         ((("x-livecomments-service-token", "x" * 64),), Reason.UNAUTHENTICATED),
     ]:
-        call = core.comments.IngestComments(metadata=metadata)
+        post = cs.PostCommentRequest(stream_id=stream.stream_id, text="forged")
+        request = cs.IngestCommentsRequest(items=[cs.IngestItem(tag=1, author_id="bob", post=post)])
         async with refused(reason):
-            post = cs.PostCommentRequest(stream_id=stream.stream_id, text="forged")
-            await call.write(cs.IngestCommentsRequest(items=[cs.IngestItem(tag=1, author_id="bob", post=post)]))
-            await call.read()
-            raise AssertionError("answered")
+            async for response in core.comments.IngestComments(iter([request]), metadata=metadata):
+                raise AssertionError(response)
     assert await core.logged(stream.stream_id) == []
 
 

@@ -130,6 +130,26 @@ async def test_a_frozen_log_leaves_posts_in_doubt_and_the_retry_finds_the_one_co
     assert await client.metric("livecomments_core_waiting_posts") == 0
 
 
+async def test_an_append_in_doubt_knows_its_own_message(nats_server: NatsServer, client: CoreClient) -> None:
+    """Repeated after the first try was stored all the same; without a key nothing else tells the two apart."""
+    stream = await client.create()
+    await client.post(stream.stream_id, "before", by=client.host)
+    nats_server.signal(signal.SIGSTOP)
+    try:
+        posting = asyncio.ensure_future(client.post(stream.stream_id, "once", by=client.host))
+
+        async def is_in_doubt() -> bool:
+            return await client.metric("livecomments_core_in_doubt_total") > 0
+
+        await until(is_in_doubt, "the first try has timed out")
+    finally:
+        nats_server.signal(signal.SIGCONT)
+    answer = await posting
+    logged = await client.logged_comments(stream.stream_id)
+    assert [comment.text for comment in logged] == ["before", "once"]
+    assert logged[1] == answer.comment
+
+
 async def test_what_waits_behind_a_frozen_log_is_told_so_in_time(nats_server: NatsServer, client: CoreClient) -> None:
     stream = await client.create()
     await client.post(stream.stream_id, "before", by=client.host)
@@ -257,25 +277,25 @@ async def _answer_or_end(ingest: Ingest, item: cs.IngestItem) -> cs.IngestResult
     return response.results[0] if isinstance(response, cs.IngestCommentsResponse) else None
 
 
-async def test_a_trimmed_log_goes_on(core: CoreClient) -> None:
-    stream = await core.create()
-    await core.post(stream.stream_id, "old", by=core.host)
-    await purge(core)
-    await core.post(stream.stream_id, "new", by=core.host)
-    assert [comment.text for comment in await core.logged_comments(stream.stream_id)] == ["new"]
+async def test_a_trimmed_log_goes_on(client: CoreClient) -> None:
+    stream = await client.create()
+    await client.post(stream.stream_id, "old", by=client.host)
+    await purge(client)
+    await client.post(stream.stream_id, "new", by=client.host)
+    assert [comment.text for comment in await client.logged_comments(stream.stream_id)] == ["new"]
 
 
-async def test_a_comment_older_than_the_log_is_deleted_by_the_host_and_else_not_found(core: CoreClient) -> None:
-    stream = await core.create()
-    comment = (await core.post(stream.stream_id)).comment
-    await purge(core)
+async def test_a_comment_older_than_the_log_is_deleted_by_the_host_and_else_not_found(client: CoreClient) -> None:
+    stream = await client.create()
+    comment = (await client.post(stream.stream_id)).comment
+    await purge(client)
     request = cs.DeleteCommentRequest(stream_id=stream.stream_id, comment_id=comment.comment_id)
     async with refused(Reason.COMMENT_NOT_FOUND):
-        await core.comments.DeleteComment(request, metadata=core.user("ann"), timeout=10)
+        await client.comments.DeleteComment(request, metadata=client.user("ann"), timeout=10)
     async with refused(Reason.COMMENT_NOT_FOUND):
-        await _pin(core, comment)
-    await core.comments.DeleteComment(request, metadata=core.host, timeout=10)
-    assert await core.logged_kinds(stream.stream_id) == ["deleted"]
+        await _pin(client, comment)
+    await client.comments.DeleteComment(request, metadata=client.host, timeout=10)
+    assert await client.logged_kinds(stream.stream_id) == ["deleted"]
 
 
 async def test_a_comment_older_than_the_log_is_found_in_the_store(data_dir: Path, nats_server: NatsServer) -> None:
