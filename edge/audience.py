@@ -57,11 +57,12 @@ class Viewer:
         self.is_leaving = True
         return b"".join(self._outbox)
 
-    def end(self) -> None:
-        """Lets it go once all that waits is written."""
+    def end(self, last: bytes) -> None:
+        """Lets it go once all that waits is written, and ``last`` behind it."""
+        if self.is_leaving:
+            return
         self.is_leaving = True
-        self._outbox.append(self.encoding.tail)
-        self._outbox.append(END)
+        self._outbox += (last, END)
         self._wake.set()
 
     async def chunks(self, heartbeat_s: float) -> AsyncGenerator[bytes]:
@@ -140,9 +141,9 @@ class Audience:
     def end(self) -> None:
         """Ends everyone's feed."""
         for encoding, section in self._sections.values():
-            section.end(encoding.last_frame)
+            section.end(encoding.frame(encoding.tail) + encoding.last_frame)
         for viewer in self._viewers:
-            viewer.end()
+            viewer.end(viewer.encoding.tail)
 
     def dismiss(self, retry_ms: int, share: int) -> None:
         """Sends one in ``share`` viewers away, telling them when to come back."""
@@ -150,5 +151,4 @@ class Audience:
             section.dismiss(share, encoding.frame(encoding.farewell(retry_ms)) + encoding.last_frame)
         staying = [viewer for viewer in self._viewers if not viewer.is_leaving]
         for viewer in staying[: math.ceil(len(staying) / share)]:
-            viewer.write(viewer.encoding.farewell(retry_ms))
-            viewer.end()
+            viewer.end(viewer.encoding.farewell(retry_ms))

@@ -33,7 +33,7 @@ class Admission:
         viewer = Viewer(self.encoding, self.first, backlog, abort, self.skip_through)
         self.topic.audience.enter(viewer)
         if self.is_over:
-            viewer.end()
+            viewer.end(self.encoding.tail)
         return viewer
 
     def may_be_seated(self, viewer: Viewer) -> bool:

@@ -31,15 +31,15 @@ class Encoding(Hashable, Protocol):
         """A sign of life, which says nothing."""
 
     def farewell(self, retry_ms: int) -> bytes:
-        """The last bytes before a connection is closed by us: when to come back."""
+        """The last bytes of a feed that we cut before its end: when to come back."""
 
     @property
     def tail(self) -> bytes:
-        """The last bytes of a feed that ends."""
+        """The last bytes of a feed whose stream has ended."""
 
     def frame(self, data: bytes) -> bytes:
-        """Transport framing of a part."""
+        """Transport framing of a part; nothing for an empty one."""
 
     @property
     def last_frame(self) -> bytes:
-        """The tail and the end of the transport's framing."""
+        """The end of the transport's framing, behind the farewell or the tail."""

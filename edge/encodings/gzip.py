@@ -23,7 +23,7 @@ class GzipServerSentEvents:
     content_encoding = "gzip"
     tail = b"\x03\x00"
     """An empty final block."""
-    last_frame = SSE.frame(tail) + SSE.last_frame
+    last_frame = SSE.last_frame
 
     def __init__(self) -> None:
         # One for all streams: after a full flush it remembers nothing, and making one costs 256 KB of memory traffic.
@@ -39,8 +39,8 @@ class GzipServerSentEvents:
         return self._deflate(SSE.events(events))
 
     def farewell(self, retry_ms: int) -> bytes:
-        """A new time to wait."""
-        return self._deflate(SSE.farewell(retry_ms))
+        """A new time to wait, and the end of the member."""
+        return self._deflate(SSE.farewell(retry_ms)) + self.tail
 
     def frame(self, data: bytes) -> bytes:
         """A chunk."""

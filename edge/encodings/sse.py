@@ -35,7 +35,8 @@ class ServerSentEvents:
 
     def frame(self, data: bytes) -> bytes:
         """A chunk (RFC 9112, section 7.1), framed once for all viewers."""
-        return b"%x\r\n%b\r\n" % (len(data), data)
+        # An empty chunk would be the end.
+        return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 SSE = ServerSentEvents()
