@@ -84,11 +84,19 @@ def test_writing_several_lines_does_not_stop_the_list(system: System, visitors: 
 def test_the_page_stays_small_and_older_comments_load_at_the_top(system: System, visitors: Visitors) -> None:
     stream_id = system.create_stream()
     page = visitors.watch(system, stream_id)
+    for number in range(30):
+        system.post(stream_id, f"comment {number}")
+    # A look back while the beginning is still on the screen; later it isn't.
+    expect(comments(page)).to_have_count(30)
+    page.locator("#scroller").evaluate("box => box.scrollTo(0, 0)")
+    expect(page.get_by_text("This is where it began.")).to_be_visible()
+    page.get_by_role("button", name="Back to newest").click()
     with ThreadPoolExecutor(8) as posting:
-        list(posting.map(lambda number: system.post(stream_id, f"comment {number}"), range(530)))
+        list(posting.map(lambda number: system.post(stream_id, f"comment {number}"), range(30, 530)))
     expected = [comment["text"] for comment in system.stored(stream_id, lambda stored: len(stored) == 530)]
     expect(texts(page).last).to_have_text(expected[-1])
     expect(comments(page)).to_have_count(500)
+    expect(page.get_by_text("This is where it began.")).to_be_hidden()
     while page.get_by_text("This is where it began.").is_hidden():
         count = comments(page).count()
         page.locator("#scroller").evaluate("box => box.scrollTo(0, 0)")

@@ -17,8 +17,16 @@ export class OlderPages {
   #cursor;
   #drops = 0;
   #reading = false;
-  /** The first comment of the stream is on the screen. */
-  exhausted = false;
+  #exhausted = false;
+
+  /**
+   * The first comment of the stream is on the screen.
+   *
+   * @param {{drops: number}} timeline
+   */
+  isExhausted(timeline) {
+    return this.#exhausted && timeline.drops === this.#drops;
+  }
 
   /**
    * Puts the page before the oldest comment on top. What is on the screen already is skipped: a first page begins at
@@ -31,9 +39,9 @@ export class OlderPages {
     if (timeline.drops !== this.#drops) {
       this.#drops = timeline.drops;
       this.#cursor = undefined;
-      this.exhausted = false;
+      this.#exhausted = false;
     }
-    if (this.#reading || this.exhausted) return 0;
+    if (this.#reading || this.#exhausted) return 0;
     this.#reading = true;
     try {
       for (let page = 0; page < PAGES_AT_MOST; page += 1) {
@@ -41,9 +49,9 @@ export class OlderPages {
         // Dropped meanwhile: this page no longer touches what is on the screen.
         if (timeline.drops !== this.#drops) return 0;
         this.#cursor = next;
-        this.exhausted = !next;
+        this.#exhausted = !next;
         const added = timeline.prepend(comments);
-        if (added || this.exhausted) return added;
+        if (added || this.#exhausted) return added;
       }
       return 0;
     } finally {

@@ -48,7 +48,7 @@ const draw = oncePerFrame(() => {
   view.draw(timeline.items);
   menu.refresh();
   byId("empty").hidden = timeline.items.length > 0 || !stream;
-  byId("beginning").hidden = !older.exhausted || timeline.items.length === 0;
+  byId("beginning").hidden = !older.isExhausted(timeline) || timeline.items.length === 0;
   const { waiting } = timeline;
   byId("to-newest").hidden = view.atEnd && waiting === 0;
   byId("to-newest-label").textContent =
@@ -225,6 +225,7 @@ async function attempt(run) {
 }
 
 async function loadOlder() {
+  if (older.isExhausted(timeline)) return;
   byId("loading-older").hidden = false;
   try {
     await older.load(timeline);
@@ -241,9 +242,7 @@ view.addEventListener("follow", () => {
   timeline.follow(view.following);
   draw();
 });
-view.addEventListener("top", () => {
-  if (!older.exhausted) void loadOlder();
-});
+view.addEventListener("top", () => void loadOlder());
 session.addEventListener("change", () => {
   if (feed.state === "refused") feed.start();
   refresh();

@@ -9,7 +9,7 @@ import { commentRow } from "./comment_row.js";
 
 const NEAR_TOP_PX = 200;
 
-/** Fires "follow" when it starts or stops following, "top" when the reader comes near the oldest comment. */
+/** Fires "follow" when it starts or stops following, "top" when the reader has come near the oldest comment. */
 export class CommentList extends EventTarget {
   /**
    * @param {HTMLElement} scroller the box that scrolls
@@ -112,7 +112,7 @@ export class CommentList extends EventTarget {
     const { scrollTop: top, scrollHeight: height, clientHeight: client } = this.#scroller;
     this.#follow.scrolled({ top, height, client });
     this.#tell();
-    if (top < NEAR_TOP_PX && height > client) this.dispatchEvent(new Event("top"));
+    if (!this.following && top < NEAR_TOP_PX) this.dispatchEvent(new Event("top"));
   }
 
   #tell() {

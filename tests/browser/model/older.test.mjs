@@ -5,13 +5,13 @@ import { OlderPages } from "../../../edge/static/model/older.js";
 import { MOST, Timeline } from "../../../edge/static/model/timeline.js";
 import { comments } from "./comments.mjs";
 
-/** A history of `count` comments, read backwards ten at a time; the cursor is the number of the oldest read. */
-function history(count) {
+/** A history of `count` comments, read backwards in pages; the cursor is the number of the oldest read. */
+function history(count, pageSize = 10) {
   const reads = [];
   const read = async (cursor) => {
     reads.push(cursor);
     const last = cursor ? Number(cursor) - 1 : count;
-    const first = Math.max(1, last - 9);
+    const first = Math.max(1, last - pageSize + 1);
     return { comments: comments(first, last), oldest_cursor: first > 1 ? String(first) : undefined };
   };
   return { read, reads };
@@ -25,7 +25,7 @@ test("pages lead back to the first comment, each one once", async () => {
   const older = new OlderPages(history(40).read);
   assert.equal(await older.load(timeline), 10);
   assert.equal(await older.load(timeline), 10);
-  assert.equal(older.exhausted, true);
+  assert.equal(older.isExhausted(timeline), true);
   assert.deepEqual(numbers(timeline), Array.from({ length: 40 }, (_, index) => index + 1));
   assert.equal(await older.load(timeline), 0);
 });
@@ -52,6 +52,19 @@ test("a cursor from before a drop is not used after it", async () => {
   assert.equal(reads[0], undefined);
   const shown = numbers(timeline);
   assert.deepEqual(shown, Array.from({ length: shown.length }, (_, index) => shown[0] + index), "no hole");
+});
+
+test("after a drop there is more to load again", async () => {
+  const timeline = new Timeline();
+  timeline.append(comments(1, 5));
+  let { read } = history(5);
+  const older = new OlderPages((cursor) => read(cursor));
+  await older.load(timeline);
+  assert.equal(older.isExhausted(timeline), true);
+  timeline.append(comments(6, MOST + 20));
+  assert.equal(older.isExhausted(timeline), false);
+  ({ read } = history(MOST + 20, 100));
+  assert.equal(await older.load(timeline), 20);
 });
 
 test("two loads at once are one", async () => {
