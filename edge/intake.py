@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -35,10 +36,17 @@ class Posted(msgspec.Struct):
     cursor: str
 
 
-async def take_post(
-    edge: Edge, author: Identity, address: str, stream_id: str, *, key: str | None, body: bytes
-) -> Posted:
-    """One comment, as a JSON body, posted by ``author`` from ``address``; ``key`` is the Idempotency-Key as it came.
+Draft = tuple[str, PostComment]
+"""A post's key, empty for none, and what it says."""
+
+
+def draft_of(key: str | None, body: bytes) -> Draft:
+    """A request's: its Idempotency-Key as it came, and its body. Raises Refusal."""
+    return idempotency_key(key), read_json(body, PostComment)
+
+
+async def take_post(edge: Edge, author: Identity, address: str, stream_id: str, draft: Callable[[], Draft]) -> Posted:
+    """One comment, posted by ``author`` from ``address``; ``draft`` reads it once its author may post at all.
 
     Returns once the comment is durable. Raises Refusal.
     """
@@ -46,7 +54,7 @@ async def take_post(
     outcome = "accepted"
     try:
         _admit(edge, author, address, began)
-        item = _item(author, stream_id, idempotency_key(key), read_json(body, PostComment))
+        item = _item(author, stream_id, *draft())
         posted = await edge.cores.owner(stream_id).posts.post(item)
     except Refusal as refusal:
         outcome = refusal.reason

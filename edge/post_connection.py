@@ -12,7 +12,7 @@ import httptools
 import trio
 
 from edge.headers import Headers, shared_headers
-from edge.intake import take_post
+from edge.intake import draft_of, take_post
 from edge.limits import client_address
 from edge.plain_http import GivenBack, Head, date_now
 from edge.problems import render, unexpected
@@ -84,7 +84,7 @@ class PostConnection:
             author = edge.authenticator.identify(head.text(b"authorization"))
             address = client_address(peer, head.text(b"x-forwarded-for"), edge.settings.edge_trusted_hops)
             key = head.text(b"idempotency-key")
-            posted = await take_post(edge, author, address, match[1].decode(), key=key, body=body)
+            posted = await take_post(edge, author, address, match[1].decode(), lambda: draft_of(key, body))
         except Refusal as refusal:
             status, headers, content = render(refusal)
         except Exception as error:

@@ -11,7 +11,7 @@ from edge import metrics
 from edge.encodings import Encoding
 from edge.encodings.sse import CONTENT_TYPE, SSE
 from edge.headers import event_stream_headers, feed_encoding
-from edge.intake import take_post
+from edge.intake import draft_of, take_post
 from edge.requests import Query
 from edge.routes.answers import answer, cacheable
 from edge.server import abort_connection, hand_off_connection
@@ -53,8 +53,8 @@ async def post_comment(stream_id: str) -> Response:
     edge = this_edge()
     headers = request.headers
     author = edge.authenticator.identify(headers.get("Authorization"))
-    key = headers.get("Idempotency-Key")
-    posted = await take_post(edge, author, sender_address(), stream_id, key=key, body=await body())
+    key, data = headers.get("Idempotency-Key"), await body()
+    posted = await take_post(edge, author, sender_address(), stream_id, lambda: draft_of(key, data))
     return answer(posted, 202)
 
 
