@@ -11,13 +11,14 @@ from core.finder import find_comment, find_in_log
 from core.history import History
 from core.ingest import IngestCall
 from core.intake import Intake, SingleReply, refuse
-from core.rules import check_stream_id, check_user_id
+from core.rules import check_user_id
 from core.stream_log import StreamLog
 from core.unavailable import draining, overloaded
 from livecomments.errors import Reason, Refusal
 from livecomments.identity import caller
 from livecomments.refusals import Context
 from livecomments.registry import StreamDirectory
+from livecomments.stream_ids import check_stream_id
 from livecomments.v1 import comment_service_pb2 as pb
 from livecomments.v1.comment_pb2 import Stream
 from livecomments.v1.comment_service_pb2_grpc import CommentServiceServicer

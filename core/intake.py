@@ -7,8 +7,9 @@ from core.committers import Committers
 from core.ledger import Post, Reply
 from core.metrics import POSTS
 from core.requests import request_digest
-from core.rules import CommentRules, check_author, check_stream_id
+from core.rules import CommentRules, check_author
 from livecomments.errors import Reason, Refusal
+from livecomments.stream_ids import check_stream_id
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_service_pb2 as pb
 from livecomments.v1.comment_pb2 import STREAM_VISIBILITY_PRIVATE, Comment, Stream

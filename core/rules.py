@@ -19,7 +19,6 @@ TITLE_MAX = 200
 SLOW_MODE_MAX_S = 3_600
 NOTICE_MAX_S = 3_600
 
-_STREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _CONTROL_BUT_LINE_FEED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -73,12 +72,6 @@ def check_author(author_id: str, author_name: str) -> None:
         problems["author_name"] = f"must have at most {AUTHOR_NAME_MAX} characters"
     if problems:
         raise _refusal(problems)
-
-
-def check_stream_id(stream_id: str) -> None:
-    """Raises Refusal(INVALID_FIELD). What passes is also safe as a part of a NATS subject."""
-    if _STREAM_ID.fullmatch(stream_id) is None:
-        raise invalid("stream_id", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -")
 
 
 def check_user_id(user_id: str) -> None:

@@ -11,7 +11,7 @@ from core.access import check_is_host, check_may_watch, check_rules
 from core.committers import Committers
 from core.endings import Endings
 from core.pages import StreamPosition, page_token, read_page_token
-from core.rules import check_notice, check_slow_mode, check_stream_id, check_title, check_visibility
+from core.rules import check_notice, check_slow_mode, check_title, check_visibility
 from core.streams import Conflict, RegistryUnavailable, StreamStore
 from core.unavailable import draining, not_confirmed
 from livecomments.errors import Reason, Refusal, invalid
@@ -19,6 +19,7 @@ from livecomments.identity import caller
 from livecomments.presence import Tally
 from livecomments.refusals import Context
 from livecomments.registry import StreamDirectory
+from livecomments.stream_ids import check_stream_id
 from livecomments.v1 import stream_service_pb2 as pb
 from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, STREAM_STATE_LIVE, STREAM_STATE_UNSPECIFIED, Stream
 from livecomments.v1.stream_service_pb2_grpc import StreamServiceServicer

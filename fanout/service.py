@@ -24,12 +24,13 @@ from fanout.relay import RelayCall
 from fanout.resume import Resumer, read_cursor
 from fanout.settings import FanoutSettings
 from fanout.topic import Sources, Topic
-from fanout.topics import Topics, check_stream_id
+from fanout.topics import Topics
 from fanout.watch import WatchCall, check_may_watch
 from livecomments.errors import Reason, Refusal, invalid
 from livecomments.identity import caller
 from livecomments.log import Shard, connect, open_log
 from livecomments.registry import StreamDirectory, open_directory
+from livecomments.stream_ids import check_stream_id
 from livecomments.telemetry import log
 from livecomments.v1 import feed_service_pb2 as pb
 from livecomments.v1.comment_pb2 import Stream

@@ -1,7 +1,6 @@
 """The topics that are open here: each from its first subscriber until some time after its last."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,25 +9,17 @@ from fanout import metrics
 from fanout.background import background
 from fanout.presence import Presence
 from fanout.topic import Topic
-from livecomments.errors import Reason, Refusal, invalid
+from livecomments.errors import Reason, Refusal
 from livecomments.log import Log, Shard
 from livecomments.registry import StreamDirectory
+from livecomments.stream_ids import check_stream_id
 from livecomments.telemetry import log
 from livecomments.v1.comment_pb2 import Stream
 
 OPEN_S = 5.0
 """How long a join waits for a topic's beginning."""
 
-# What passes is also safe as a part of a NATS subject.
-_STREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-
 MakeTopic = Callable[[Shard, Stream], Topic]
-
-
-def check_stream_id(stream_id: str) -> None:
-    """Raises Refusal(INVALID_FIELD)."""
-    if _STREAM_ID.fullmatch(stream_id) is None:
-        raise invalid("stream_id", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -")
 
 
 @dataclass(eq=False)

@@ -133,6 +133,6 @@ def _refuse(handler: grpc.RpcMethodHandler[Any, Any], refusal: Refusal) -> grpc.
     return make(abort, handler.request_deserializer, handler.response_serializer)
 
 
-async def abort_with(context: "grpc.aio.ServicerContext[Any, Any]", refusal: Refusal) -> None:
+async def abort_with(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
     """Ends a call with the refusal's status; does not return."""
     await context.abort_with_status(refusal.to_status())

@@ -3,16 +3,15 @@
 Each function raises Refusal: INVALID_FIELD with the field's name in the proto, or BAD_PAGE_TOKEN.
 """
 
-import re
 from dataclasses import dataclass
 
 from livecomments.errors import Reason, Refusal, invalid
+from livecomments.stream_ids import check_stream_id
 from livecomments.v1.history_service_pb2 import ListCommentsRequest, ListRecentCommentsRequest
 from storage.comment_ids import posted_at_of
 from storage.pages import BadPageToken, page_token, place_of
 from storage.store import LAST, Place
 
-_STREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _START_MAX_MS = 100 * 366 * 86_400_000
 """A hundred years: no stream lasts longer, and no sum of it overflows."""
 _DURATION_MAX_MS = 3_600_000
@@ -49,8 +48,7 @@ class Recent:
 
 
 def stream_id_of(text: str) -> str:
-    if _STREAM_ID.fullmatch(text) is None:
-        raise invalid("stream_id", "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
+    check_stream_id(text)
     return text
 
 

@@ -389,7 +389,7 @@ class BackfillRequest(_message.Message):
     stream_id: _builtins.str
     cursor: _builtins.str
     max_comments: _builtins.int
-    """At most; above it OUT_OF_RANGE at once, nothing sent."""
+    """Most events of any kind, at least 1; above it OUT_OF_RANGE at once, nothing sent."""
     def __init__(
         self,
         *,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rules import CommentRules, check_author, check_notice, check_slow_mode, check_stream_id, check_title
+from core.rules import CommentRules, check_author, check_notice, check_slow_mode, check_title
 from livecomments.errors import Reason, Refusal
+from livecomments.stream_ids import check_stream_id
 from livecomments.v1.comment_service_pb2 import PostCommentRequest
 
 RULES = CommentRules(text_max=500, meta_max=1024)
