@@ -65,7 +65,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A stream has ended; comments behind ``seq`` are no part of it."""
+    """A stream has ended: comments behind ``seq`` are no part of it; deletions behind it count."""
 
     stream_id: str
     ended_at_ms: int

@@ -176,6 +176,15 @@ async def test_nothing_behind_the_end_belongs_to_the_stream(store: Store) -> Non
     assert await store.position(0) == Cursor("e1", 4)
 
 
+async def test_a_comment_can_be_deleted_behind_the_end(store: Store) -> None:
+    kept, gone = comments(1, 2)
+    log = Log(posted(kept, gone), ended(3), deleted(gone))
+    await store.apply(log.batch(0, 2))
+    assert await everything(store) == [kept, gone]
+    await store.apply(log.batch(2, 3))
+    assert await everything(store) == [kept]
+
+
 async def test_streams_are_apart_from_each_other(store: Store) -> None:
     await store.adopt(1, "e1")
     mine, theirs = comments(1), comments(1, stream_id="demo1")
