@@ -110,7 +110,7 @@ class Feeds:
     def known(self, stream_id: str) -> Topic | None:
         """A topic that has its first snapshot; None for any other."""
         topic = self._topics.get(stream_id)
-        return topic if topic is not None and topic.memory is not None else None
+        return topic if topic is not None and topic.memory is not None and topic.refused is None else None
 
     async def backfill(self, stream_id: str, cursor: Cursor) -> list[pb.FeedMessage]:
         """What stands in the log after a cursor, up to now, in order. One read serves all who ask at once.
@@ -252,6 +252,8 @@ class Feeds:
             log().warning("the feed has a hole", stream=topic.stream_id, why=str(refusal))
             topic.memory = FeedMemory(snapshot, self._limits)
             topic.audience.tell(topic.memory.state())
+            if topic.memory.has_ended:
+                topic.audience.end()
         held, topic.held = topic.held or [], None
         for batch in held:
             self._take_batch(topic, batch)
