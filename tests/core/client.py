@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 import grpc
 import pytest
+from nats.js.errors import NotFoundError
 
 from livecomments.errors import Reason, Refusal
 from livecomments.identity import SERVICE_TOKEN_KEY
@@ -87,12 +88,16 @@ class CoreClient:
             js = client.jetstream()
             shard = (await open_log(js, self.settings)).shard_of(stream_id)
             state = (await js.stream_info(shard.name)).state
-            messages = [await js.get_msg(shard.name, seq) for seq in range(max(state.first_seq, 1), state.last_seq + 1)]
-        return [
-            (message.seq or 0, EventBatch.FromString(message.data or b""))
-            for message in messages
-            if message.subject == shard.subject(stream_id)
-        ]
+            logged, seq = [], state.first_seq
+            while seq <= state.last_seq:
+                try:
+                    message = await js.get_msg(shard.name, max(seq, 1), shard.subject(stream_id), next=True)
+                except NotFoundError:
+                    break
+                assert message.seq is not None
+                logged.append((message.seq, EventBatch.FromString(message.data or b"")))
+                seq = message.seq + 1
+        return logged
 
     async def logged_comments(self, stream_id: str) -> list[Comment]:
         return [
