@@ -33,10 +33,9 @@ class System:
             opening.enter_context(self.client)
             opening.enter_context(self.nats)
             self._settings["nats_url"] = self.nats.url
-            self.core = opening.enter_context(self.service("core"))
             self.storage = opening.enter_context(self.service("storage"))
-            # Deleting and pinning may need what only the store still has.
             self._settings["storage_urls"] = self.storage.address
+            self.core = opening.enter_context(self.service("core"))
             self.fanout = opening.enter_context(self.service("fanout"))
             self._settings["core_urls"] = self.core.address
             self._settings["fanout_urls"] = self.fanout.address
