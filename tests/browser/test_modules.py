@@ -1,6 +1,8 @@
 """The pages' modules that know no document, under node's own test runner."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +20,32 @@ def test_the_modules_hold_what_their_tests_say() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+STATIC = REPOSITORY / "edge" / "static"
+_IMPORT = re.compile(r'^(?:import|export)[^;]*?from "(\.[^"]+)";', re.MULTILINE)
+PAGES = {"index.html": "home.js", "watch.html": "watch.js", "replay.html": "replay.js"}
+
+
+def imported_by(entry: Path) -> set[Path]:
+    """All modules that a page's own module leads to."""
+    found: set[Path] = set()
+    waiting = [entry]
+    while waiting:
+        module = waiting.pop()
+        named = {(module.parent / name).resolve() for name in _IMPORT.findall(module.read_text())}
+        waiting += named - found
+        found |= named
+    return found
+
+
+@pytest.mark.parametrize(("page", "entry"), PAGES.items())
+def test_a_page_asks_for_all_of_its_modules_at_once(page: str, entry: str) -> None:
+    """Found one import after the other they would cost a round trip for each level."""
+    preloaded = re.findall(r'<link rel="modulepreload" href="/static/([^"]+)">', (STATIC / page).read_text())
+    assert sorted(preloaded) == sorted(
+        str(module.relative_to(STATIC)) for module in imported_by(STATIC / "pages" / entry)
+    )
+
+
 def test_every_module_is_reached_by_a_page() -> None:
-    static = REPOSITORY / "edge" / "static"
-    modules = {path.name for path in static.glob("*/*.js") if path.parent.name != "pages"}
-    imports = "".join(path.read_text() for path in static.glob("*/*.js"))
-    assert not {name for name in modules if f'/{name}";' not in imports}
+    reached = set.union(*(imported_by(STATIC / "pages" / entry) for entry in PAGES.values()))
+    assert {*STATIC.glob("model/*.js"), *STATIC.glob("view/*.js")} == reached

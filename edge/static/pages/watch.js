@@ -102,9 +102,10 @@ const feed = new Feed({
 
 /** @type {Record<string, (data: any) => void>} */
 const handlers = {
-  snapshot({ stream: found, comments, recovered, viewers }) {
+  snapshot({ stream: found, comments, recovered, viewers, degraded }) {
     showStream(found);
     info.viewers(viewers);
+    info.degraded(degraded);
     if (!recovered) timeline.reset(comments);
   },
   new_comment(comments) {
@@ -135,6 +136,9 @@ const handlers = {
   },
   omitted() {
     info.sampled();
+  },
+  degraded({ degraded }) {
+    info.degraded(degraded);
   },
 };
 

@@ -36,6 +36,7 @@ export class StreamInfo {
   #stream = null;
   #endsAt = 0;
   #sampledUntil = 0;
+  #degraded = false;
 
   /** @param {FeedState} state */
   connection(state) {
@@ -75,6 +76,12 @@ export class StreamInfo {
     this.#tick();
   }
 
+  /** The edge hears of new comments late, or not at all, for now. @param {boolean} degraded */
+  degraded(degraded) {
+    this.#degraded = degraded;
+    this.#tick();
+  }
+
   /**
    * @param {Comment | undefined} comment
    * @param {import("./comment_row.js").Look} look
@@ -99,6 +106,7 @@ export class StreamInfo {
   #noticeAt(now) {
     if (this.#stream?.state === "ended") return "";
     if (this.#endsAt) return `This stream ends in ${formatOffset(this.#endsAt - now)}`;
+    if (this.#degraded) return "Comments may arrive late at the moment.";
     return now < this.#sampledUntil ? "So many comments that you see a sample. The replay has them all." : "";
   }
 }
