@@ -79,7 +79,6 @@ export class CommentList extends EventTarget {
         before.row.replaceWith(row);
         if (before.row === next) next = row;
       }
-      row.classList.toggle("entering", !before && this.#drawn.size > 0);
       drawn.set(item.key, { item, row });
       if (row === next) next = row.nextElementSibling;
       else this.#list.insertBefore(row, next);
