@@ -1,5 +1,6 @@
 """``python -m edge``: one edge process."""
 
+import resource
 import signal
 import sys
 from contextlib import suppress
@@ -49,6 +50,12 @@ async def _serve(settings: EdgeSettings) -> None:
     log().info("stopped")
 
 
+def _allow_descriptors() -> None:
+    """As many as the system lets us have: every viewer is one, and the usual soft limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def _accept(door: Door, connections: trio.Nursery, accepting: trio.CancelScope) -> None:
     with accepting:
         await door.run(connections)
@@ -69,6 +76,7 @@ def main() -> None:
     """Ends with 0 after SIGTERM or SIGINT, 2 for a bad setting."""
     settings = load(EdgeSettings)
     configure_logging("edge", settings)
+    _allow_descriptors()
     try:
         with suppress(KeyboardInterrupt):
             trio.run(_serve, settings, strict_exception_groups=True)
