@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Callable
 import trio
 
 from edge import metrics
-from edge.broadcast import Broadcast, Section
+from edge.broadcast import Broadcast
 from edge.encodings import Encoding
 from edge.events import FeedEvent
 from edge.memory import Window
+from edge.section import Section
 
 END = b""
 """Stands behind the last bytes of a viewer's outbox."""

@@ -6,99 +6,62 @@ its hand-off on a viewer is a descriptor in a section: all who take the same byt
 One task writes, round after round, so that nothing is ever written by two at once. A round gives everything that has
 gathered to everyone in a section; one that takes longer than a window finds more to give the next time, and latency
 degrades smoothly. What a viewer does not take at once waits with it alone, bounded.
+
+A viewer that speaks (WebSocket) has a listener, too. It is read when it is readable, and answers to it go through the
+same write, between whole rounds or behind what it has not taken yet: nothing is ever torn apart.
 """
 
-import errno
 import os
 import select
-import socket
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import trio
 
-from edge import metrics
+from edge import descriptors, metrics
+from edge.hearing import Hearing, Listener
+from edge.section import Backlog, Section
 
 _YIELD_EVERY = 256
 """Writes between two looks at the loop: other tasks' p99 wait fell from 40 to 4.5 ms, rounds took no longer."""
-_GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_EVENTS_PER_TURN = 256
+_LOST = select.EPOLLHUP | select.EPOLLERR
 _WATCH = select.EPOLLRDHUP | select.EPOLLET
-_HALF_OPEN_MS = 30_000
-"""A peer that acknowledges nothing for so long is gone."""
+_GOODBYE_S = 3
+"""How long a viewer that speaks may take for its last bytes, and to end its side. Closing on what it still sends would
+reset the connection, and those bytes could be lost.
+"""
 
 
-class Backlog:
-    """What one viewer has not taken yet."""
+class SeatedLine:
+    """A Line to a descriptor."""
 
-    __slots__ = ("is_last", "parts", "size")
+    __slots__ = ("_broadcast", "_fd", "_listener")
 
-    def __init__(self) -> None:
-        self.parts: deque[bytes] = deque()
-        self.size = 0
-        self.is_last = False
-        """Close when it is taken."""
-
-
-class Section:
-    """The viewers of one stream that take the same bytes."""
-
-    def __init__(self, broadcast: "Broadcast", heartbeat: bytes) -> None:
+    def __init__(self, broadcast: "Broadcast", fd: int, listener: Listener) -> None:
         self._broadcast = broadcast
-        self.heartbeat = heartbeat
-        self.fds: dict[int, None] = {}
-        """Those that take each round at once."""
-        self.behind: dict[int, Backlog] = {}
-        self.entering: list[tuple[int, int]] = []
-        """(descriptor, how much of ``pending`` it has seen): they came while a round was due or under way."""
-        self.pending: list[bytes] = []
-        self.written_at = 0.0
-        self.is_ending = False
+        self._fd = fd
+        self._listener = listener
 
-    def __len__(self) -> int:
-        return len(self.fds) + len(self.behind) + len(self.entering)
+    def say(self, data: bytes) -> None:
+        """Writes to this viewer alone."""
+        if self._broadcast.hearing.is_heard(self._fd, self._listener):
+            self._broadcast.answer(self._fd, data)
 
-    def push(self, data: bytes) -> None:
-        """Queues bytes for everyone who is here now."""
-        if len(self):
-            self.pending.append(data)
-            self._broadcast.schedule(self)
+    def part(self, farewell: bytes) -> None:
+        """Lets it go."""
+        if self._broadcast.hearing.is_heard(self._fd, self._listener):
+            self._broadcast.part(self._fd, farewell)
 
-    def seat(self, fd: int, first: bytes) -> None:
-        """Takes a descriptor in, for ever: it is closed here. It gets ``first``, then all that is pushed from now on.
-
-        The descriptor must be non-blocking, and nobody else may write to it.
-        """
-        self._broadcast.adopt(fd, self)
-        self.entering.append((fd, len(self.pending)))
-        if not self._broadcast.write(fd, self, first):
-            return
-        if not self.pending and not self._broadcast.is_writing(self):
-            self.enter_all()
-
-    def enter_all(self) -> None:
-        """Those who came meanwhile take part in the next round."""
-        for fd, _ in self.entering:
-            if fd not in self.behind:
-                self.fds[fd] = None
-        self.entering.clear()
-
-    def end(self, farewell: bytes) -> None:
-        """Everyone's last bytes; they are closed once they have taken them."""
-        self.is_ending = True
-        if len(self):
-            self.pending.append(farewell)
-            self._broadcast.schedule(self)
-
-    def dismiss(self, share: int, farewell: bytes) -> None:
-        """Sends one in ``share`` of them away."""
-        leaving = list(self.fds)[: -(-len(self.fds) // share)]
-        self._broadcast.part(self, leaving, farewell)
+    @property
+    def address(self) -> str:
+        """Asked of the kernel, so that nobody has to remember it."""
+        return descriptors.peer_address(self._fd)
 
 
 class Broadcast:
-    """All descriptors of one process. ``run`` and ``watch`` must be running."""
+    """All descriptors of one process. ``run`` must be running."""
 
     def __init__(self, backlog_bytes: int, heartbeat_s: float) -> None:
         self._backlog_bytes = backlog_bytes
@@ -107,9 +70,15 @@ class Broadcast:
         """Where each descriptor sits."""
         self._due: deque[Section] = deque()
         self._current: Section | None = None
+        self.hearing = Hearing()
         self._dead: set[int] = set()
         """To be closed between rounds: a number must not be given anew while a round still holds it."""
-        self._parting: list[tuple[Section, list[int], bytes]] = []
+        self._finished: set[int] = set()
+        """The same for those that have taken their last bytes."""
+        self._parting: dict[int, bytes] = {}
+        """Farewells to be said between rounds."""
+        self._deadlines: dict[int, float] = {}
+        """When those that were told farewell are closed, whatever they still do; trio's clock."""
         self._wake = trio.Event()
         self._turn = 0
         self._epoll = select.epoll()
@@ -119,12 +88,12 @@ class Broadcast:
 
     # -- sections --
 
-    def adopt(self, fd: int, section: Section) -> None:
+    def adopt(self, fd: int, section: Section, listener: Listener | None) -> None:
         self._sections[fd] = section
-        with suppress(OSError), _borrowed(fd) as borrowed:
-            borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _HALF_OPEN_MS)
-            borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._epoll.register(fd, _WATCH)
+        if listener is not None:
+            self.hearing.begin(fd, listener)
+        descriptors.prepare(fd)
+        self._epoll.register(fd, self._interest(fd))
         metrics.connections.inc()
 
     def schedule(self, section: Section) -> None:
@@ -132,39 +101,70 @@ class Broadcast:
             self._due.append(section)
         self._wake.set()
 
-    def part(self, section: Section, fds: list[int], farewell: bytes) -> None:
-        self._parting.append((section, fds, farewell))
+    def part(self, fd: int, farewell: bytes) -> None:
+        self.hearing.stop(fd)
+        self._parting.setdefault(fd, farewell)
         self._wake.set()
+
+    def answer(self, fd: int, data: bytes) -> None:
+        section = self._sections.get(fd)
+        if section is not None and fd not in self._parting:
+            self.write(fd, section, data)
 
     def is_writing(self, section: Section) -> bool:
         return self._current is section
 
     # -- tasks --
 
-    async def watch(self) -> None:
-        """Notices who has gone, and who can take more."""
+    async def run(self) -> None:
+        """Until it is cancelled; then all descriptors are closed."""
         try:
-            while True:
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for fd, events in self._epoll.poll(0, 1024):
-                    if events & _GONE:
-                        self._bury(fd)
-                    elif events & select.EPOLLOUT:
-                        self._flush(fd)
+            async with trio.open_nursery() as both:
+                both.start_soon(self._watch)
+                both.start_soon(self._write_rounds)
         finally:
             self._close_all()
 
-    async def run(self) -> None:
+    async def _watch(self) -> None:
+        """Notices who has gone, who can take more, and who has something to say."""
+        while True:
+            if self.hearing.has_unread:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            for fd in self.hearing.take_unread():
+                self._hear(fd)
+            for fd, events in self._epoll.poll(0, _EVENTS_PER_TURN):
+                self._notice(fd, events)
+
+    def _notice(self, fd: int, events: int) -> None:
+        if events & _LOST:
+            self._bury(fd)
+            return
+        if fd in self.hearing:
+            if events & (select.EPOLLIN | select.EPOLLRDHUP):
+                self._hear(fd)
+        elif events & select.EPOLLRDHUP:
+            self._bury(fd)
+        if events & select.EPOLLOUT:
+            self._flush(fd)
+
+    def _hear(self, fd: int) -> None:
+        line = SeatedLine(self, fd, self.hearing.listener(fd))
+        if not self.hearing.hear(fd, line) and fd not in self._parting:
+            self._bury(fd)
+
+    async def _write_rounds(self) -> None:
         """Writes what is due, says farewell, closes the dead, and shows a sign of life to who hears nothing."""
         second = 0
         next_beat = trio.current_time() + 1
         while True:
-            with trio.move_on_at(next_beat):
-                await self._wake.wait()
+            if not self._due:
+                with trio.move_on_at(next_beat):
+                    await self._wake.wait()
             self._wake = trio.Event()
-            while self._due:
+            if self._due:
                 await self._round(self._due.popleft())
-                self._close_dead()
             self._say_farewell()
             if trio.current_time() >= next_beat:
                 next_beat += 1
@@ -199,9 +199,13 @@ class Broadcast:
         metrics.round_seconds.observe(time.perf_counter() - began)
 
     async def _write_all(self, section: Section, fds: list[int], data: bytes) -> None:
-        size, write = len(data), os.write
+        size, write, behind = len(data), os.write, section.behind
         for begin in range(0, len(fds), _YIELD_EVERY):
             for fd in fds[begin : begin + _YIELD_EVERY]:
+                if behind and fd in behind:
+                    # Since this round began, by an answer of its own.
+                    self._queue(fd, section, data)
+                    continue
                 try:
                     taken = write(fd, data)
                 except BlockingIOError:
@@ -216,8 +220,11 @@ class Broadcast:
 
     # -- one descriptor --
 
-    def write(self, fd: int, section: Section, data: bytes) -> bool:
-        """Writes to one viewer, or keeps for it what it does not take; False when it is gone."""
+    def write(self, fd: int, section: Section, data: bytes, allowance: int = 0) -> bool:
+        """Writes to one viewer, or keeps for it what it does not take; False when it is gone.
+
+        ``allowance``: bytes that may wait for it over the bound that holds for all.
+        """
         if fd in section.behind:
             return self._queue(fd, section, data)
         try:
@@ -228,14 +235,14 @@ class Broadcast:
             self._bury(fd)
             return False
         if taken != len(data):
-            self._fall_behind(fd, section, data[taken:])
+            self._fall_behind(fd, section, data[taken:], allowance)
         return True
 
-    def _fall_behind(self, fd: int, section: Section, rest: bytes) -> None:
+    def _fall_behind(self, fd: int, section: Section, rest: bytes, allowance: int = 0) -> None:
         section.fds.pop(fd, None)
-        section.behind[fd] = Backlog()
+        section.behind[fd] = Backlog(self._backlog_bytes + allowance)
         if self._queue(fd, section, rest):
-            self._epoll.modify(fd, _WATCH | select.EPOLLOUT)
+            self._epoll.modify(fd, self._interest(fd) | select.EPOLLOUT)
 
     def _queue(self, fd: int, section: Section, data: bytes) -> bool:
         backlog = section.behind[fd]
@@ -243,11 +250,17 @@ class Broadcast:
             return True
         backlog.parts.append(data)
         backlog.size += len(data)
-        if backlog.size > self._backlog_bytes:
-            # It resumes by cursor: it loses nothing, and nobody else waits for it.
-            metrics.dropped_viewers.inc()
+        if backlog.size <= backlog.bound:
+            return True
+        # It resumes by cursor: it loses nothing, and nobody else waits for it.
+        metrics.dropped_viewers.inc()
+        if not section.too_slow:
             self._bury(fd)
             return False
+        # The first part may be half written: its end, and then the reason.
+        backlog.parts = deque((backlog.parts[0], section.too_slow))
+        backlog.size = sum(map(len, backlog.parts))
+        self._last_queued(fd, backlog)
         return True
 
     def _flush(self, fd: int) -> None:
@@ -270,54 +283,94 @@ class Broadcast:
                 return
             backlog.parts.popleft()
         if backlog.is_last:
-            self._bury(fd)
+            self._finish(fd)
             return
         del section.behind[fd]
         if not any(fd == entering for entering, _ in section.entering):
             section.fds[fd] = None
-        self._epoll.modify(fd, _WATCH)
+        self._epoll.modify(fd, self._interest(fd))
+
+    def _interest(self, fd: int) -> int:
+        return _WATCH | select.EPOLLIN if fd in self.hearing else _WATCH
 
     def _bury(self, fd: int) -> None:
+        """It is gone."""
         self._dead.add(fd)
         self._wake.set()
 
+    def _finish(self, fd: int) -> None:
+        """It has taken its last bytes."""
+        self._finished.add(fd)
+        self._wake.set()
+
+    def _last_queued(self, fd: int, backlog: Backlog) -> None:
+        backlog.is_last = True
+        if fd in self.hearing:
+            self.hearing.stop(fd)
+            self._deadlines[fd] = trio.current_time() + _GOODBYE_S
+
     def _close_dead(self) -> None:
         for fd in self._dead:
-            section = self._sections.pop(fd, None)
-            if section is None:
-                continue
-            section.fds.pop(fd, None)
-            section.behind.pop(fd, None)
-            section.entering = [entry for entry in section.entering if entry[0] != fd]
-            # Before the close: a dead copy's hang-up would be told under the number's next owner.
-            with suppress(OSError):
-                self._epoll.unregister(fd)
-            _close(fd)
-            metrics.connections.dec()
+            self._unseat(fd)
+            self._close(fd)
+        for fd in self._finished - self._dead:
+            self._unseat(fd)
+            if fd in self.hearing:
+                self._linger(fd)
+            else:
+                self._close(fd)
         self._dead.clear()
+        self._finished.clear()
+
+    def _unseat(self, fd: int) -> None:
+        section = self._sections.pop(fd, None)
+        if section is None:
+            return  # it lingers
+        section.fds.pop(fd, None)
+        section.behind.pop(fd, None)
+        section.entering = [entry for entry in section.entering if entry[0] != fd]
+        self._parting.pop(fd, None)
+        metrics.connections.dec()
+
+    def _linger(self, fd: int) -> None:
+        """Waits for the peer's own end, bounded."""
+        self.hearing.stop(fd)
+        self._deadlines[fd] = trio.current_time() + _GOODBYE_S
+        descriptors.finish(fd)
+        # Told anew, should it have ended already.
+        self._epoll.modify(fd, _WATCH | select.EPOLLIN)
+
+    def _close(self, fd: int) -> None:
+        self.hearing.forget(fd)
+        self._deadlines.pop(fd, None)
+        # Before the close: a dead copy's hang-up would be told under the number's next owner.
+        with suppress(OSError):
+            self._epoll.unregister(fd)
+        descriptors.close(fd)
 
     # -- the end, and signs of life --
 
     def _end(self, section: Section) -> None:
         for fd in [*section.fds, *(fd for fd, _ in section.entering)]:
             if fd not in section.behind:
-                self._bury(fd)
-        for backlog in section.behind.values():
-            backlog.is_last = True
+                self._finish(fd)
+        for fd, backlog in section.behind.items():
+            self._last_queued(fd, backlog)
 
     def _say_farewell(self) -> None:
-        parting, self._parting = self._parting, []
-        for section, fds, farewell in parting:
-            for fd in fds:
-                if fd in section.fds and self.write(fd, section, farewell):
-                    backlog = section.behind.get(fd)
-                    if backlog is None:
-                        self._bury(fd)
-                    else:
-                        backlog.is_last = True
+        parting, self._parting = self._parting, {}
+        for fd, farewell in parting.items():
+            section = self._sections[fd]
+            if self.write(fd, section, farewell):
+                backlog = section.behind.get(fd)
+                if backlog is None:
+                    self._finish(fd)
+                else:
+                    self._last_queued(fd, backlog)
 
     def _beat(self, second: int) -> None:
         """Spread over the interval by descriptor, so that never all are written to at once."""
+        self._dead.update(fd for fd, deadline in self._deadlines.items() if deadline <= trio.current_time())
         slots = max(1, round(self._heartbeat_s))
         silent_since = trio.current_time() - self._heartbeat_s
         for section in {id(section): section for section in self._sections.values()}.values():
@@ -326,29 +379,7 @@ class Broadcast:
                     self.write(fd, section, section.heartbeat)
 
     def _close_all(self) -> None:
-        for fd in self._sections:
-            _close(fd)
-            metrics.connections.dec()
-        self._sections.clear()
+        for fd in self._sections.keys() | self._deadlines.keys():
+            self._unseat(fd)
+            self._close(fd)
         self._epoll.close()
-
-
-def _close(fd: int) -> None:
-    # An orderly FIN: what was written is still delivered.
-    with suppress(OSError), _borrowed(fd) as borrowed:
-        borrowed.shutdown(socket.SHUT_WR)
-    try:
-        os.close(fd)
-    except OSError as error:
-        if error.errno == errno.EBADF:
-            raise
-
-
-@contextmanager
-def _borrowed(fd: int) -> Iterator[socket.socket]:
-    """The descriptor as a socket object that does not close it."""
-    borrowed = socket.socket(fileno=fd)
-    try:
-        yield borrowed
-    finally:
-        borrowed.detach()

@@ -55,8 +55,15 @@ class Topic:
     """Viewers that fanout was told of."""
     held: list[pb.FeedBatch] | None = None
     """Windows that wait while a hole before them is being filled; None when there is none."""
+    changed: trio.Event = field(default_factory=trio.Event)
+    """Set when something comes; then there is a new one."""
     snapshots: int = 0
     """How many have come: tells an answer to an older one that it is too late."""
+
+    def tell_change(self) -> None:
+        """Wakes those who poll."""
+        self.changed.set()
+        self.changed = trio.Event()
 
 
 class Feeds:
@@ -252,6 +259,7 @@ class Feeds:
             log().warning("the feed has a hole", stream=topic.stream_id, why=str(refusal))
             topic.memory = FeedMemory(snapshot, self._limits)
             topic.audience.tell(topic.memory.state())
+            topic.tell_change()
             if topic.memory.has_ended:
                 topic.audience.end()
         held, topic.held = topic.held or [], None
@@ -266,6 +274,7 @@ class Feeds:
         if window is None:
             return
         topic.audience.show(window)
+        topic.tell_change()
         _observe_lag(batch)
         if memory.has_ended:
             topic.audience.end()
@@ -297,7 +306,6 @@ async def open_feeds(
     """Feeds for as long as the context is open."""
     async with trio.open_nursery() as nursery:
         feeds = Feeds(fanouts, limits, metadata, broadcast, nursery)
-        nursery.start_soon(broadcast.watch)
         nursery.start_soon(broadcast.run)
         nursery.start_soon(feeds.run)
         nursery.start_soon(feeds.report)

@@ -9,7 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from edge.broadcast import Broadcast, Section
+from edge.broadcast import Broadcast
+from edge.hearing import Line
+from edge.section import Section
 
 pytestmark = pytest.mark.anyio
 BACKLOG = 64 * 1024
@@ -49,7 +51,6 @@ async def broadcasting(heartbeat_s: float = 15) -> AsyncIterator[tuple[Broadcast
     broadcast = Broadcast(BACKLOG, heartbeat_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(broadcast.run)
-        nursery.start_soon(broadcast.watch)
         await trio.testing.wait_all_tasks_blocked()
         yield broadcast, Section(broadcast, b"*")
         nursery.cancel_scope.cancel()
@@ -214,3 +215,186 @@ async def test_nothing_stays_open_when_the_edge_ends(peers: PeerMaker) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(viewer.fd)
     viewer.socket.close()
+
+
+class Ear:
+    """Hears, and says nothing."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+
+    def hear(self, line: Line, data: bytes) -> None:  # noqa: ARG002
+        self.heard += data
+
+
+class Echo:
+    """Says back what it hears, in capitals; parts on a full stop."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.lines: list[Line] = []
+
+    def hear(self, line: Line, data: bytes) -> None:
+        self.heard += data
+        self.lines.append(line)
+        if data.endswith(b"!"):
+            raise ValueError(data)
+        line.say(data.upper())
+        if data.endswith(b"."):
+            line.part(b"bye")
+
+
+async def test_a_viewer_that_speaks_is_heard_and_answered(peers: PeerMaker) -> None:
+    async with broadcasting() as (_, section):
+        speaker, other = peers(2)
+        section.seat(speaker.fd, b"first;", Echo())
+        section.seat(other.fd, b"")
+        for said in (b"one;", b"two;"):
+            speaker.socket.sendall(said)
+            expected = b"first;" + said.upper() if said == b"one;" else said.upper()
+            assert await speaker.read(len(expected)) == expected
+        section.push(b"window")
+        assert await speaker.read(6) == await other.read(6) == b"window"
+        assert speaker.socket.getpeername() is not None
+        speaker.socket.close()
+        other.socket.close()
+
+
+async def test_what_was_sent_before_the_seat_is_heard_and_so_is_what_comes_with_the_end(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        (viewer,) = peers(1)
+        ear = Ear()
+        # More than is read in one turn.
+        viewer.socket.sendall(b"x" * 100_000)
+        section.seat(viewer.fd, b"", ear)
+        with trio.fail_after(5):
+            while len(ear.heard) < 100_000:
+                await trio.lowlevel.checkpoint()
+        viewer.socket.sendall(b"last")
+        viewer.socket.shutdown(socket.SHUT_WR)
+        await gone(broadcast, 0)
+        assert ear.heard == b"x" * 100_000 + b"last"
+        viewer.socket.close()
+
+
+async def test_an_answer_and_a_window_never_tear_each_other_apart(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        *others, viewer = peers(600)
+        echo = Echo()
+        for other in others:
+            section.seat(other.fd, b"")
+        section.seat(viewer.fd, b"", echo)
+        viewer.socket.sendall(b"a")
+        assert await viewer.read(1) == b"A"
+        (line,) = echo.lines
+        for _ in range(10):
+            section.push(b"window")
+            with trio.fail_after(5):
+                while not broadcast.is_writing(section):
+                    await trio.lowlevel.checkpoint()
+            # In the middle of the round, and more than the sockets hold.
+            line.say(b"answer" * 10_000)
+            data = await viewer.read(60_006)
+            assert data in (b"window" + b"answer" * 10_000, b"answer" * 10_000 + b"window")
+        for peer in (viewer, *others):
+            peer.socket.close()
+
+
+async def test_one_that_was_told_farewell_may_end_its_side_and_is_not_heard_any_more(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        (viewer,) = peers(1)
+        echo = Echo()
+        section.seat(viewer.fd, b"", echo)
+        viewer.socket.sendall(b"so long.")
+        assert await viewer.read_to_end() == b"SO LONG.bye"
+        await gone(broadcast, 0)
+        assert is_open(viewer.fd), "it waits for the viewer's own end"
+        echo.lines[0].say(b"nobody hears this")
+        viewer.socket.sendall(b"still here")
+        viewer.socket.close()
+        with trio.fail_after(5):
+            while is_open(viewer.fd):
+                await trio.lowlevel.checkpoint()
+        assert echo.heard == b"so long."
+
+
+async def test_one_that_does_not_end_its_side_is_closed_all_the_same(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        (viewer,) = peers(1)
+        section.seat(viewer.fd, b"", Echo())
+        section.dismiss(1, b"bye")
+        assert await viewer.read_to_end() == b"bye"
+        await gone(broadcast, 0)
+        with trio.fail_after(10):
+            while is_open(viewer.fd):  # noqa: ASYNC110 (nothing tells when a descriptor is closed)
+                await trio.sleep(0.05)
+        viewer.socket.close()
+
+
+async def test_a_listener_that_fails_takes_its_own_viewer_alone(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        bad, good = peers(2)
+        section.seat(bad.fd, b"", Echo())
+        section.seat(good.fd, b"", Echo())
+        bad.socket.sendall(b"!")
+        await gone(broadcast, 1)
+        good.socket.sendall(b"a")
+        section.push(b"b")
+        assert sorted(await good.read(2)) == sorted(b"Ab")
+        bad.socket.close()
+        good.socket.close()
+
+
+async def test_a_line_leads_nowhere_once_its_number_serves_another(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        (first,) = peers(1)
+        echo = Echo()
+        section.seat(first.fd, b"", echo)
+        first.socket.sendall(b"a")
+        assert await first.read(1) == b"A"
+        first.socket.close()
+        await gone(broadcast, 0)
+        (second,) = peers(1)
+        assert second.fd == first.fd, "the lowest free number is given again"
+        section.seat(second.fd, b"", Echo())
+        echo.lines[0].say(b"not for you")
+        echo.lines[0].part(b"nor this")
+        section.push(b"x")
+        assert await second.read(1) == b"x"
+        second.socket.close()
+
+
+async def test_what_a_viewer_begins_with_may_be_larger_than_what_may_wait(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        (viewer,) = peers(1)
+        section.seat(viewer.fd, b"x" * 2_000_000)
+        section.push(b"window")
+        assert await viewer.read(2_000_006) == b"x" * 2_000_000 + b"window"
+        assert len(broadcast) == 1
+        viewer.socket.close()
+
+
+async def test_one_that_is_cut_for_being_behind_is_told_so_where_that_can_be_told(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, _):
+        section = Section(broadcast, b"*", too_slow=b"too slow")
+        (viewer,) = peers(1)
+        section.seat(viewer.fd, b"", Echo())
+        for number in range(50):
+            section.push(b"%06d" % number * 1_000)
+            await trio.testing.wait_all_tasks_blocked()
+        data = await viewer.read_to_end()
+        assert data.endswith(b"too slow")
+        whole, rest = divmod(len(data) - len(b"too slow"), 6_000)
+        assert 0 < whole < 50
+        assert rest == 0, "what it began to take was taken to its end"
+        assert data == b"".join(b"%06d" % number * 1_000 for number in range(whole)) + b"too slow"
+        viewer.socket.close()
+        await gone(broadcast, 0)
+
+
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True

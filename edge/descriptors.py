@@ -1,0 +1,50 @@
+"""A viewer's descriptor, handled as the connected TCP socket that it is."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_HALF_OPEN_MS = 30_000
+"""A peer that acknowledges nothing for so long is gone."""
+
+
+def prepare(fd: int) -> None:
+    """Makes a connection ready for small writes now and then, over a long time."""
+    with suppress(OSError), _borrowed(fd) as borrowed:
+        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _HALF_OPEN_MS)
+        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def peer_address(fd: int) -> str:
+    """Where the connection comes from; empty when it is gone already."""
+    with suppress(OSError), _borrowed(fd) as borrowed:
+        return str(borrowed.getpeername()[0])
+    return ""
+
+
+def finish(fd: int) -> None:
+    """Says that nothing more will be written: an orderly FIN, behind all that was."""
+    with suppress(OSError), _borrowed(fd) as borrowed:
+        borrowed.shutdown(socket.SHUT_WR)
+
+
+def close(fd: int) -> None:
+    """Ends the connection; what was written is still delivered, unless the peer has sent what nobody has read."""
+    finish(fd)
+    try:
+        os.close(fd)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise
+
+
+@contextmanager
+def _borrowed(fd: int) -> Iterator[socket.socket]:
+    """The descriptor as a socket object that does not close it."""
+    borrowed = socket.socket(fileno=fd)
+    try:
+        yield borrowed
+    finally:
+        borrowed.detach()

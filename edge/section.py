@@ -1,0 +1,82 @@
+"""One section of a broadcast: where each of its viewers stands between two rounds."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from edge.hearing import Listener
+
+if TYPE_CHECKING:
+    from edge.broadcast import Broadcast
+
+
+class Backlog:
+    """What one viewer has not taken yet, at most ``bound`` bytes."""
+
+    __slots__ = ("bound", "is_last", "parts", "size")
+
+    def __init__(self, bound: int) -> None:
+        self.parts: deque[bytes] = deque()
+        self.size = 0
+        self.bound = bound
+        self.is_last = False
+        """Close when it is taken."""
+
+
+class Section:
+    """The viewers of one stream that take the same bytes."""
+
+    def __init__(self, broadcast: "Broadcast", heartbeat: bytes, too_slow: bytes = b"") -> None:
+        self._broadcast = broadcast
+        self.heartbeat = heartbeat
+        self.too_slow = too_slow
+        """Tells one that it is cut for being behind; empty where that can't be told."""
+        self.fds: dict[int, None] = {}
+        """Those that take each round at once."""
+        self.behind: dict[int, Backlog] = {}
+        self.entering: list[tuple[int, int]] = []
+        """(descriptor, how much of ``pending`` it has seen): they came while a round was due or under way."""
+        self.pending: list[bytes] = []
+        self.written_at = 0.0
+        self.is_ending = False
+
+    def __len__(self) -> int:
+        return len(self.fds) + len(self.behind) + len(self.entering)
+
+    def push(self, data: bytes) -> None:
+        """Queues bytes for everyone who is here now."""
+        if len(self):
+            self.pending.append(data)
+            self._broadcast.schedule(self)
+
+    def seat(self, fd: int, first: bytes, listener: Listener | None = None) -> None:
+        """Takes a descriptor in, for ever: it is closed here. It gets ``first``, then all that is pushed from now on.
+
+        The descriptor must be non-blocking, and nobody else may write to it, or read where there is a listener.
+        """
+        self._broadcast.adopt(fd, self, listener)
+        self.entering.append((fd, len(self.pending)))
+        # What a viewer begins with is its own allowance: joining must not count as being behind.
+        if not self._broadcast.write(fd, self, first, allowance=len(first)):
+            return
+        if not self.pending and not self._broadcast.is_writing(self):
+            self.enter_all()
+
+    def enter_all(self) -> None:
+        """Those who came meanwhile take part in the next round."""
+        for fd, _ in self.entering:
+            if fd not in self.behind:
+                self.fds[fd] = None
+        self.entering.clear()
+
+    def end(self, farewell: bytes) -> None:
+        """Everyone's last bytes; they are closed once they have taken them."""
+        self.is_ending = True
+        if len(self):
+            self.pending.append(farewell)
+            self._broadcast.schedule(self)
+
+    def dismiss(self, share: int, farewell: bytes) -> None:
+        """Sends one in ``share`` of them away."""
+        leaving = list(self.fds)[: -(-len(self.fds) // share)]
+        for fd in leaving:
+            self._broadcast.part(fd, farewell)
