@@ -3,9 +3,9 @@
 import pytest
 
 from edge.auth import Authenticator
+from edge.intake import PostComment
 from edge.limits import AddressLimit, client_address
 from edge.requests import Query, idempotency_key, read_json
-from edge.routes.comments import PostComment
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import NOBODY, TokenKey
 
