@@ -155,6 +155,10 @@ class FeedMemory:
             return Unservable()
         return Missed(data)
 
+    def messages_after(self, seq: int) -> list[feed.FeedMessage]:
+        """What memory holds behind ``seq``, in order; all there is when ``seq`` is not below the floor."""
+        return [message for window in self._windows for message in window.messages if message.seq > seq]
+
     def may_give(self, events: int, size: int) -> bool:
         """Whether a resume may bring so many events and bytes; over that a fresh snapshot serves better."""
         return events <= self._limits.resume_events and size <= self._limits.resume_bytes

@@ -98,12 +98,12 @@ def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, encoding: E
             return too_old
 
 
-def parse_cursor(text: str) -> Cursor | None:
-    """None for no cursor; raises Refusal(BAD_CURSOR)."""
+def parse_cursor(text: str, name: str = "Last-Event-ID") -> Cursor | None:
+    """None for no cursor; raises Refusal(BAD_CURSOR), which says the name that it came under."""
     try:
         return Cursor.parse(text) if text else None
     except BadCursor as error:
-        raise Refusal(Reason.BAD_CURSOR, "Last-Event-ID is not a cursor of this system") from error
+        raise Refusal(Reason.BAD_CURSOR, f"{name} is not a cursor of this system") from error
 
 
 def require_watch(identity: Identity, stream: pb.Stream) -> None:

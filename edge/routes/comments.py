@@ -12,6 +12,7 @@ from edge.encodings import Encoding
 from edge.encodings.sse import CONTENT_TYPE, SSE
 from edge.headers import event_stream_headers, feed_encoding
 from edge.intake import draft_of, take_post
+from edge.polling import WAIT_MAX_S, poll
 from edge.requests import Query
 from edge.routes.answers import answer, cacheable
 from edge.server import abort_connection, hand_off_connection
@@ -135,7 +136,9 @@ def _event_stream(data: AsyncIterator[bytes], encoding: Encoding) -> Response:
 
 @comments.get("/v1/streams/<stream_id>/comments")
 async def replay(stream_id: str) -> Response:
-    """A window of the recording's timeline."""
+    """A window of the recording's timeline; with ``since`` instead, what came after a cursor."""
+    if "since" in request.args:
+        return await _poll(stream_id)
     query = Query(request.args.to_dict(flat=False), frozenset({"start_time", "duration", "limit", "pagination_token"}))
     page = await this_edge().storages.read(
         lambda stub: stub.ListComments,
@@ -153,6 +156,16 @@ async def replay(stream_id: str) -> Response:
     if page.complete and "Authorization" not in request.headers:
         return cacheable(shape, REPLAY_MAX_AGE_S)
     return answer(shape)
+
+
+async def _poll(stream_id: str) -> Response:
+    edge = this_edge()
+    if edge.is_draining:
+        raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+    query = Query(request.args.to_dict(flat=False), frozenset({"since", "wait", "limit"}))
+    wait_s = query.milliseconds("wait", 25_000, 0, WAIT_MAX_S * 1000) / 1000
+    limit = query.integer("limit", 200, 1, 1_000)
+    return answer(await poll(edge.feeds, identify(), stream_id, query.text("since"), wait_s=wait_s, limit=limit))
 
 
 @comments.get("/v1/streams/<stream_id>/comments/recent")

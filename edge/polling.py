@@ -1,0 +1,112 @@
+"""Long-poll: a feed for clients that can hold no stream open. Each answer brings what came after the cursor."""
+
+import random
+from collections.abc import Sequence
+
+import msgspec
+import trio
+
+from edge.events import FeedEvent, ended_event, window_events
+from edge.feeds import Feeds, Topic
+from edge.memory import FeedMemory
+from edge.subscribe import parse_cursor, require_watch
+from livecomments.cursor import Cursor
+from livecomments.errors import Refusal
+from livecomments.tokens import Identity
+from livecomments.v1 import feed_service_pb2 as feed
+
+WAIT_MAX_S = 60
+OVER_AFTER_MS = 60_000
+"""When to ask again about a stream that has ended."""
+
+
+class PollEvent(msgspec.Struct, omit_defaults=True):
+    """One event, as a WebSocket frame has it."""
+
+    event: str
+    data: msgspec.Raw
+    id: str = ""
+
+
+class PollAnswer(msgspec.Struct):
+    """What came after the cursor, and where to go on."""
+
+    events: list[PollEvent]
+    cursor: str
+    poll_after_ms: int
+
+
+async def poll(
+    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, *, wait_s: float, limit: int
+) -> PollAnswer:
+    """Answers at once when something came after the cursor, else as soon as it comes or after ``wait_s``.
+
+    An empty cursor, or one that can't be served, brings a snapshot; never a part of what was missed. An answer holds
+    whole log messages: it may go beyond ``limit`` events by what one message holds. Raises Refusal as a subscribe does.
+    """
+    cursor = parse_cursor(cursor_text, "since")
+    async with feeds.topic(stream_id) as (topic, memory):
+        require_watch(identity, memory.stream)
+        if cursor is None:
+            return _snapshot(memory)
+        with trio.move_on_after(wait_s):
+            while not _has_more(topic, cursor):
+                await topic.changed.wait()
+        messages = await _after(feeds, topic, cursor)
+        now = topic.memory or memory
+        return _snapshot(now) if messages is None else _answer(now, cursor, messages, limit)
+
+
+def _has_more(topic: Topic, cursor: Cursor) -> bool:
+    memory = topic.memory
+    assert memory is not None
+    return memory.has_ended or memory.cursor.epoch != cursor.epoch or memory.cursor.seq > cursor.seq
+
+
+async def _after(feeds: Feeds, topic: Topic, cursor: Cursor) -> list[feed.FeedMessage] | None:
+    """All that came after the cursor; None when that can't be had whole."""
+    memory = topic.memory
+    assert memory is not None
+    if cursor.epoch != memory.cursor.epoch:
+        return None
+    older: list[feed.FeedMessage] = []
+    if cursor.seq < memory.floor:
+        try:
+            older = await feeds.backfill(topic.stream_id, cursor)
+        except Refusal:
+            return None
+        memory = topic.memory
+        if memory is None or memory.cursor.epoch != cursor.epoch:
+            return None
+    reached = older[-1].seq if older else cursor.seq
+    return older + memory.messages_after(reached)
+
+
+def _answer(memory: FeedMemory, cursor: Cursor, messages: Sequence[feed.FeedMessage], limit: int) -> PollAnswer:
+    taken: list[feed.FeedMessage] = []
+    count = 0
+    for message in messages:
+        if count >= limit:
+            break
+        taken.append(message)
+        count += len(message.events.events)
+    events = window_events(memory.cursor.epoch, taken, memory.viewers)
+    reached = Cursor(cursor.epoch, taken[-1].seq) if taken else cursor
+    if memory.has_ended and reached.seq >= memory.cursor.seq:
+        if not taken:
+            events = [ended_event(memory.stream.ended_at_ms)]
+        return PollAnswer(_shapes(events), str(reached), OVER_AFTER_MS)
+    return PollAnswer(_shapes(events), str(reached), _poll_after_ms())
+
+
+def _snapshot(memory: FeedMemory) -> PollAnswer:
+    return PollAnswer(_shapes([memory.state()]), str(memory.cursor), _poll_after_ms())
+
+
+def _shapes(events: Sequence[FeedEvent]) -> list[PollEvent]:
+    return [PollEvent(event.name.decode(), msgspec.Raw(event.data), event.cursor.decode()) for event in events]
+
+
+def _poll_after_ms() -> int:
+    # A little, and never the same: those who were woken together should not come back together.
+    return random.randint(0, 200)
