@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from edge.intake import PostComment, Posted
+from edge.polling import PollAnswer
 from edge.reasons import MEANINGS
 from edge.routes.comments import RecentPage, ReplayPage
 from edge.routes.moderation import PinComment
@@ -15,7 +16,7 @@ from livecomments.errors import Reason
 Json = dict[str, Any]
 
 _FORMS = (
-    ChangeStream, CommentShape, CreateStream, EndStream, PinComment, PostComment, Posted, RecentPage, ReplayPage,
+    ChangeStream, CommentShape, CreateStream, EndStream, PinComment, PollAnswer, PostComment, Posted, RecentPage, ReplayPage,
     StreamPage, StreamShape,
 )  # fmt: skip
 
@@ -98,8 +99,12 @@ def _paths() -> Json:
                 ],
             ),
             "get": _operation(
-                "Replay a window of the timeline", {200: ReplayPage}, (*_READS, Reason.BAD_PAGE_TOKEN),
+                "Replay a window of the timeline; or, with since, what came after a cursor (long-poll)",
+                {200: {"anyOf": [_ref(ReplayPage), _ref(PollAnswer)]}},
+                (*_READS, Reason.BAD_PAGE_TOKEN, Reason.BAD_CURSOR, Reason.DRAINING),
                 query=[
+                    _query("since", {"type": "string", "description": "Cursor; empty for a snapshot. Not with a window."}),
+                    _query("wait", {"type": "number", "minimum": 0, "maximum": 60, "default": 25}),
                     _query("start_time", {"type": "number", "minimum": 0, "default": 0}),
                     _query("duration", {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 60}),
                     _query("limit", _integer(1, 1000, 200)),
