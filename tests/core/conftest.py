@@ -10,19 +10,6 @@ from tests.processes import NatsServer, Service
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session", autouse=True)
-async def one_loop(anyio_backend: str) -> str:
-    """One event loop for the whole folder: grpc.aio delivers a call's last events to the loop that made it, even
-    when that has been closed meanwhile, and then fails in whichever test runs.
-    """
-    return anyio_backend
-
-
-@pytest.fixture(scope="session")
 def standing_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("core")
 
