@@ -16,8 +16,8 @@ from livecomments.errors import Reason
 Json = dict[str, Any]
 
 _FORMS = (
-    ChangeStream, CommentShape, CreateStream, EndStream, PinComment, PollAnswer, PostComment, Posted, RecentPage, ReplayPage,
-    StreamPage, StreamShape,
+    ChangeStream, CommentShape, CreateStream, EndStream, PinComment, PollAnswer, PostComment, Posted, RecentPage,
+    ReplayPage, StreamPage, StreamShape,
 )  # fmt: skip
 
 _STREAM_ID: Json = {
@@ -103,7 +103,7 @@ def _paths() -> Json:
                 {200: {"anyOf": [_ref(ReplayPage), _ref(PollAnswer)]}},
                 (*_READS, Reason.BAD_PAGE_TOKEN, Reason.BAD_CURSOR, Reason.DRAINING),
                 query=[
-                    _query("since", {"type": "string", "description": "Cursor; empty for a snapshot. Not with a window."}),
+                    _query("since", {"type": "string", "description": "Cursor; empty for a snapshot"}),
                     _query("wait", {"type": "number", "minimum": 0, "maximum": 60, "default": 25}),
                     _query("start_time", {"type": "number", "minimum": 0, "default": 0}),
                     _query("duration", {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 60}),
