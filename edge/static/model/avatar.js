@@ -6,10 +6,12 @@
  * @returns {number} degrees, 0 to 359
  */
 export function hueOf(authorId) {
-  // FNV-1a, 32 bits: neighbours in the alphabet land far apart.
+  // FNV-1a, then MurmurHash3's finalizer: by FNV alone ids that differ in their last digit share two hues.
   let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(authorId)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash % 360;
+  for (const byte of new TextEncoder().encode(authorId)) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % 360;
 }
 
 /**

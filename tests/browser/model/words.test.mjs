@@ -55,7 +55,8 @@ test("counts and times are short", () => {
 
 test("an author has one colour everywhere, and an initial as people see it", () => {
   assert.equal(hueOf("ada"), hueOf("ada"));
-  assert.ok(Math.abs(hueOf("user1") - hueOf("user2")) > 5);
+  const sectors = new Set(Array.from({ length: 24 }, (_, number) => Math.floor(hueOf(`user${number}`) / 30)));
+  assert.ok(sectors.size >= 8, `24 neighbours have hues in ${sectors.size} of 12 sectors`);
   assert.equal(initialOf("ada"), "A");
   assert.equal(initialOf("👩‍🚀 Sally"), "👩‍🚀");
   assert.equal(initialOf(" "), "?");
