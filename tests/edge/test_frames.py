@@ -79,6 +79,7 @@ cuts = st.lists(st.integers(0, 10_000), max_size=12)
 
 
 @given(messages, st.booleans(), cuts)
+@settings(deadline=None)
 def test_what_a_client_writes_is_read_however_it_is_cut(
     sent: list[list[str] | list[bytes] | WsPing | WsPong], closes: bool, at: list[int]
 ) -> None:
@@ -123,15 +124,15 @@ streams = st.one_of(
 
 
 @given(streams, cuts)
-@settings(max_examples=1_000)
+@settings(max_examples=500, deadline=None)
 def test_anything_is_taken_or_refused_as_wsproto_does(data: bytes, at: list[int]) -> None:
     frames, bad = read(cut(data, at), message_max=1 << 62)
     expected, code = as_wsproto_reads(data)
-    if code == BAD_TEXT and not isinstance(bad, BadFrame):
-        # It looks at each part of a text, ours at the whole: the message has not ended yet.
-        assert frames == expected
-    elif code == BAD_TEXT:
-        assert bad is not None
+    if bad is not None and code is None:
+        # Two bytes are enough for ours to see what is wrong; it waits for the whole head.
+        code = as_wsproto_reads(data + bytes(20))[1]
+    if code == BAD_TEXT:
+        # It looks at each part of a text, ours at the whole, which may be longer in coming.
         assert frames[: len(expected)] == expected
     else:
         assert frames == expected
@@ -171,6 +172,7 @@ def as_ours(event: Event) -> Frame:
 
 
 @given(st.text(max_size=70_000) | st.integers(0, 70_000).map(lambda size: "x" * size))
+@settings(deadline=None)
 def test_what_we_write_a_client_reads(text: str) -> None:
     client = Connection(ConnectionType.CLIENT)
     client.receive_data(
@@ -238,6 +240,7 @@ def test_a_reader_is_needed_only_while_something_has_come_in_part() -> None:
 
 
 @given(st.text(alphabet="aé漢🏆", max_size=200), st.integers(1, 7))
+@settings(deadline=None)
 def test_a_character_may_be_split_between_frames(text: str, size: int) -> None:
     data = text.encode()
     parts = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
