@@ -10,6 +10,7 @@ from edge import metrics
 from edge.broadcast import Broadcast
 from edge.encodings import Encoding
 from edge.events import FeedEvent
+from edge.hearing import Listener
 from edge.memory import Window
 from edge.section import Section
 
@@ -111,13 +112,16 @@ class Audience:
         waiting = viewer.take()
         self.take_in(fd, viewer.encoding, viewer.encoding.frame(waiting) if waiting else b"")
 
-    def take_in(self, fd: int, encoding: Encoding, first: bytes) -> None:
-        """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed."""
+    def take_in(self, fd: int, encoding: Encoding, first: bytes, listener: Listener | None = None) -> None:
+        """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed.
+
+        ``listener`` hears what it sends; without one it is not read.
+        """
         found = self._sections.get(encoding.name)
         if found is None:
-            section = Section(self._broadcast, encoding.frame(encoding.heartbeat))
+            section = Section(self._broadcast, encoding.frame(encoding.heartbeat), encoding.too_slow)
             found = self._sections[encoding.name] = (encoding, section)
-        found[1].seat(fd, first)
+        found[1].seat(fd, first, listener)
 
     def show(self, window: Window) -> None:
         """Gives a window to everyone; whole windows, in order."""

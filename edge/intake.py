@@ -71,6 +71,9 @@ def _admit(edge: Edge, author: Identity, address: str, now: float) -> None:
         raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
     if not author.is_user:
         raise Refusal(Reason.UNAUTHENTICATED, "a token is needed: Authorization: Bearer <token>")
+    if author.expires_at <= time.time():
+        # A connection may outlive the token that opened it.
+        raise Refusal(Reason.UNAUTHENTICATED, "the token has expired")
     edge.addresses.admit(address, now)
 
 

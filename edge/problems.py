@@ -34,10 +34,7 @@ def render(refusal: Refusal) -> tuple[int, Headers, bytes]:
     if refusal.detail:
         body["detail"] = refusal.detail
     if refusal.fields:
-        body["errors"] = [
-            {"pointer": f"#/{_HTTP_NAMES.get(error.field, error.field).replace('.', '/')}", "detail": error.detail}
-            for error in refusal.fields
-        ]
+        body["errors"] = field_errors(refusal, "#/")
     headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     if refusal.reason is Reason.UNAUTHENTICATED:
         headers.append(("WWW-Authenticate", 'Bearer realm="livecomments"'))
@@ -49,6 +46,14 @@ def render(refusal: Refusal) -> tuple[int, Headers, bytes]:
         headers.append(("RateLimit-Policy", f'"{limit.policy}";q={limit.quota};w={limit.window_s}'))
         headers.append(("RateLimit", f'"{limit.policy}";r=0;t={retry_after_s}'))
     return status, headers, encode(body)
+
+
+def field_errors(refusal: Refusal, root: str) -> list[dict[str, str]]:
+    """The bad fields, each named by a JSON pointer that begins with ``root``."""
+    return [
+        {"pointer": root + _HTTP_NAMES.get(error.field, error.field).replace(".", "/"), "detail": error.detail}
+        for error in refusal.fields
+    ]
 
 
 def problem(refusal: Refusal) -> Response:

@@ -77,8 +77,13 @@ def idempotency_key(header: str | None) -> str:
     key = header.strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
+    return checked_key("Idempotency-Key", key)
+
+
+def checked_key(field: str, key: str) -> str:
+    """A post's key, as it is remembered; raises Refusal(INVALID_FIELD) with the field's name."""
     if not 1 <= len(key) <= 128 or not key.isascii() or not key.isprintable():
-        raise invalid("Idempotency-Key", "must be 1 to 128 printable ASCII characters")
+        raise invalid(field, "must be 1 to 128 printable ASCII characters")
     return key
 
 

@@ -24,6 +24,10 @@ class EdgeSettings(Settings):
     """Posts from one address, per second; 0 lifts the limit."""
     edge_address_burst: Annotated[int, Field(ge=1)] = 200
     """Posts from one address at once."""
+    edge_socket_rate: Annotated[float, Field(gt=0)] = 50
+    """Frames that one WebSocket viewer may send, per second; over that it is closed."""
+    edge_socket_burst: Annotated[int, Field(ge=1)] = 200
+    """The same at once."""
     edge_body_max: Annotated[int, Field(ge=1024)] = 16 * 1024
     """Largest request body, bytes."""
     edge_cors_origins: Addresses = ()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+import trio
 from quart import current_app, request
 
 from edge.auth import Authenticator
@@ -36,6 +37,8 @@ class Edge:
     feeds: Feeds
     storages: Storages
     broadcast: Broadcast
+    talks: trio.Nursery
+    """Where the answers to what WebSocket viewers post are waited for."""
     ordinary_viewers: int = 0
     """Viewers that Hypercorn still serves."""
     is_draining: bool = False
@@ -73,6 +76,7 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
         async with (
             open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
             open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
+            trio.open_nursery() as talks,
         ):
             yield Edge(
                 settings,
@@ -83,7 +87,9 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
                 feeds,
                 storages,
                 broadcast,
+                talks,
             )
+            talks.cancel_scope.cancel()
     finally:
         storages.close()
 

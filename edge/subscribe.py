@@ -38,8 +38,13 @@ class Admission:
 
     def may_be_seated(self, viewer: Viewer) -> bool:
         """Whether what comes from now on is the same for this viewer as for everyone else."""
+        return not viewer.is_leaving and self.is_abreast
+
+    @property
+    def is_abreast(self) -> bool:
+        """The cursor is not ahead of this edge."""
         memory = self.topic.memory
-        return not viewer.is_leaving and memory is not None and memory.cursor.seq >= self.skip_through
+        return memory is not None and memory.cursor.seq >= self.skip_through
 
 
 class NothingMore(Exception):

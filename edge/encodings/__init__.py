@@ -37,6 +37,10 @@ class Encoding(Hashable, Protocol):
     def tail(self) -> bytes:
         """The last bytes of a feed whose stream has ended."""
 
+    @property
+    def too_slow(self) -> bytes:
+        """The last bytes for a viewer that can't keep up, framed; empty where there is no word for that."""
+
     def frame(self, data: bytes) -> bytes:
         """Transport framing of a part; nothing for an empty one."""
 

@@ -23,6 +23,7 @@ class GzipServerSentEvents:
     content_encoding = "gzip"
     tail = b"\x03\x00"
     """An empty final block."""
+    too_slow = b""
     last_frame = SSE.last_frame
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ class ServerSentEvents:
     name = "sse"
     content_encoding = ""
     tail = b""
+    too_slow = b""
     heartbeat = b":\n\n"
     last_frame = b"0\r\n\r\n"
 

@@ -1,0 +1,161 @@
+"""What a WebSocket viewer says, and what it is told: the same on every way in."""
+
+import random
+import time
+
+import msgspec
+
+from edge.encodings.websocket import WEBSOCKET
+from edge.events import FeedEvent
+from edge.frames import (
+    POLICY,
+    UNSUPPORTED,
+    BadFrame,
+    Binary,
+    Close,
+    Fragment,
+    Frame,
+    FrameReader,
+    Ping,
+    Pong,
+    Text,
+    close_frame,
+    pong_frame,
+)
+from edge.hearing import Line
+from edge.intake import Draft, PostComment, Posted, take_post
+from edge.problems import field_errors, unexpected
+from edge.requests import checked_key, read_json
+from edge.shapes import encode
+from edge.state import Edge
+from livecomments.errors import Reason, Refusal
+from livecomments.tokens import Identity
+
+MESSAGE_MAX_BYTES = 16 * 1024
+POSTS_IN_FLIGHT = 16
+"""Posts of one viewer that may wait for their answers."""
+
+
+class Said(msgspec.Struct, forbid_unknown_fields=True):
+    """A message from a viewer."""
+
+    post: msgspec.Raw
+
+
+class SocketPost(PostComment, kw_only=True):
+    """A comment; ``request_id`` comes back with the answer, and makes a repeat safe."""
+
+    request_id: str
+
+
+class _Named(msgspec.Struct):
+    request_id: str
+
+
+class Conversation:
+    """A Listener. It is all that is kept for a viewer that is silent."""
+
+    __slots__ = ("_address", "_edge", "_identity", "_in_flight", "_paid_until", "_reader", "_stream_id")
+
+    def __init__(self, edge: Edge, stream_id: str, identity: Identity, address: str = "") -> None:
+        """``address`` is where the viewer is, when its connection does not tell."""
+        self._edge = edge
+        self._stream_id = stream_id
+        self._identity = identity
+        self._address = address
+        self._reader: FrameReader | None = None
+        self._in_flight = 0
+        self._paid_until = 0.0
+        """Monotonic seconds at which all the frames so far would have come, had they come at the permitted rate."""
+
+    def hear(self, line: Line, data: bytes) -> None:
+        """Takes the next piece, of any length; answers on the line."""
+        reader = self._reader or FrameReader(MESSAGE_MAX_BYTES)
+        self._reader = None
+        try:
+            for frame in reader.feed(data):
+                if not self._is_paid():
+                    line.part(close_frame(POLICY, "too many frames"))
+                    return
+                if isinstance(frame, Close):
+                    line.part(close_frame(frame.code))
+                    return
+                if isinstance(frame, Binary):
+                    line.part(close_frame(UNSUPPORTED, "only text is understood"))
+                    return
+                self._take(line, frame)
+        except BadFrame as bad:
+            line.part(close_frame(bad.code, bad.reason))
+            return
+        if not reader.is_clean:
+            self._reader = reader
+
+    def _is_paid(self) -> bool:
+        settings, now = self._edge.settings, time.monotonic()
+        self._paid_until = max(self._paid_until, now) + 1 / settings.edge_socket_rate
+        return self._paid_until - now <= settings.edge_socket_burst / settings.edge_socket_rate
+
+    def _take(self, line: Line, frame: Frame) -> None:
+        match frame:
+            case Text(data):
+                self._take_message(line, data)
+            case Ping(payload):
+                line.say(pong_frame(payload))
+            case Pong() | Fragment():
+                pass
+
+    def _take_message(self, line: Line, data: bytes) -> None:
+        try:
+            post = bytes(read_json(data, Said).post)
+        except Refusal as refusal:
+            line.say(_error(refusal, None, "#/"))
+            return
+        request_id = _request_id(post)
+        if self._in_flight >= POSTS_IN_FLIGHT:
+            wait_ms = random.randint(200, 1_000)
+            crowded = Refusal(Reason.OVERLOADED, "too many posts of this viewer wait", retry_after_ms=wait_ms)
+            line.say(_error(crowded, request_id))
+            return
+        self._in_flight += 1
+        self._edge.talks.start_soon(self._post, line, post, request_id)
+
+    async def _post(self, line: Line, post: bytes, request_id: str | None) -> None:
+        try:
+            address = self._address or line.address
+            posted = await take_post(self._edge, self._identity, address, self._stream_id, lambda: _draft(post))
+            line.say(_posted(posted, request_id))
+        except Refusal as refusal:
+            line.say(_error(refusal, request_id))
+        except Exception as error:
+            line.say(_error(unexpected(error, f"/v1/streams/{self._stream_id}/feed"), request_id))
+        finally:
+            self._in_flight -= 1
+
+
+def _draft(post: bytes) -> Draft:
+    form = read_json(post, SocketPost)
+    return checked_key("request_id", form.request_id), form
+
+
+def _request_id(post: bytes) -> str | None:
+    """What the answer is to be known by, even when the rest does not fit."""
+    try:
+        return msgspec.json.decode(post, type=_Named).request_id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _posted(posted: Posted, request_id: str | None) -> bytes:
+    data = {"request_id": request_id, **msgspec.structs.asdict(posted)}
+    return WEBSOCKET.events([FeedEvent(b"posted", encode(data), b"")])
+
+
+def _error(refusal: Refusal, request_id: str | None, root: str = "#/post/") -> bytes:
+    data: dict[str, object] = {} if request_id is None else {"request_id": request_id}
+    data["reason"] = refusal.reason
+    data["detail"] = refusal.detail
+    if refusal.fields:
+        data["errors"] = field_errors(refusal, root)
+    if refusal.retry_after_ms:
+        data["retry_after_ms"] = refusal.retry_after_ms
+    return WEBSOCKET.events([FeedEvent(b"error", encode(data), b"")])
