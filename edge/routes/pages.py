@@ -24,6 +24,7 @@ async def _page(name: str) -> Response:
     response.headers["Referrer-Policy"] = "no-referrer"
     # Asked for by ETag each time: a page and its modules must be of one version.
     response.headers["Cache-Control"] = "no-cache"
+    response.headers.pop("Expires", None)
     return response
 
 

@@ -38,6 +38,8 @@ from livecomments.v1.feed_service_pb2_grpc import FeedServiceStub
 if TYPE_CHECKING:
     from livecomments.v1.feed_service_pb2_grpc import FeedServiceAsyncStub
 
+    RelayStream = grpc.aio.StreamStreamCall[pb.RelayRequest, pb.RelayResponse]
+
 T = TypeVar("T")
 WITHIN_S = 10.0
 
@@ -293,7 +295,7 @@ class Relaying:
 
     def __init__(self) -> None:
         self.topics: dict[str, Seen] = {}
-        self.requests: asyncio.Queue[pb.RelayRequest | None] = asyncio.Queue()
+        self.requests: asyncio.Queue[pb.RelayRequest] = asyncio.Queue()
         self.responses = 0
         self.bytes = 0
         self.error: grpc.aio.AioRpcError | None = None
@@ -325,13 +327,9 @@ class Relaying:
 async def relay(address: str, data_dir: Path) -> AsyncIterator[Relaying]:
     relaying = Relaying()
 
-    async def requests() -> AsyncIterator[pb.RelayRequest]:
-        while (request := await relaying.requests.get()) is not None:
-            yield request
-
-    async def read(feed: "FeedServiceAsyncStub") -> None:
+    async def read(call: "RelayStream") -> None:
         try:
-            async for response in feed.Relay(requests(), metadata=service_metadata(data_dir)):
+            async for response in call:
                 relaying.responses += 1
                 relaying.bytes += response.ByteSize()
                 for update in response.updates:
@@ -341,12 +339,21 @@ async def relay(address: str, data_dir: Path) -> AsyncIterator[Relaying]:
             relaying.error = error
         relaying.ended = True
 
+    async def write(call: "RelayStream") -> None:
+        # Not by an iterator of requests: grpc.aio forgets the task that waits in it when the call is refused or lost.
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            while True:
+                await call.write(await relaying.requests.get())
+
     async with stub(address) as feed, asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(read(feed))
+        call = feed.Relay(metadata=service_metadata(data_dir))
+        both = [tasks.create_task(read(call)), tasks.create_task(write(call))]
         try:
             yield relaying
         finally:
-            reading.cancel()
+            call.cancel()
+            for task in both:
+                task.cancel()
 
 
 async def backfill(address: str, data_dir: Path, stream_id: str, cursor: str, max_comments: int) -> pb.FeedBatch:
