@@ -3,13 +3,15 @@
 from contextlib import suppress
 
 import trio
-from quart import Response, request
+from quart import Response, has_request_context, request, websocket
+from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from edge.headers import is_allowed, shared_headers
 from edge.problems import problem, unexpected
 from edge.routes.comments import comments
+from edge.routes.feed import feed
 from edge.routes.moderation import moderation
 from edge.routes.pages import pages
 from edge.routes.streams import streams
@@ -30,7 +32,7 @@ def make_app(edge: Edge) -> QuartTrio:
     app.config["BODY_TIMEOUT"] = _BODY_S
     app.extensions[EXTENSION] = edge
     app.config["MAX_CONTENT_LENGTH"] = edge.settings.edge_body_max
-    for blueprint in (comments, streams, moderation, pages):
+    for blueprint in (comments, feed, streams, moderation, pages):
         app.register_blueprint(blueprint)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_error)
@@ -40,7 +42,7 @@ def make_app(edge: Edge) -> QuartTrio:
 
 
 async def _refused(refusal: Refusal) -> Response:
-    if refusal.reason is not Reason.BODY_TOO_LARGE:
+    if has_request_context() and refusal.reason is not Reason.BODY_TOO_LARGE:
         await _read_rest()
     return problem(refusal)
 
@@ -64,7 +66,7 @@ async def _http_error(error: HTTPException) -> Response:
 
 
 async def _unexpected(error: Exception) -> Response:
-    return problem(unexpected(error, request.path))
+    return problem(unexpected(error, request.path if has_request_context() else websocket.path))
 
 
 def _allow_origins(app: QuartTrio, origins: frozenset[str]) -> None:
@@ -83,4 +85,11 @@ def _allow_origins(app: QuartTrio, origins: frozenset[str]) -> None:
     async def share(response: Response) -> Response:
         for name, value in shared_headers(request.headers.get("Origin"), origins):
             response.headers.add(name, value)
+        return response
+
+    @app.after_websocket
+    async def share_refusal(response: ResponseTypes | None) -> ResponseTypes | None:
+        if response is not None:
+            for name, value in shared_headers(websocket.headers.get("Origin"), origins):
+                response.headers.add(name, value)
         return response

@@ -11,19 +11,22 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import httptools
 import trio
 
 from edge import metrics
+from edge.conversation import Conversation
 from edge.encodings import Encoding
+from edge.encodings.websocket import WEBSOCKET
 from edge.headers import event_stream_headers, feed_encoding, shared_headers
 from edge.plain_http import Head, date_now, given_back
 from edge.post_connection import PostConnection
 from edge.requests import Query
 from edge.state import Edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, decide_now
+from edge.subscribe import SUBSCRIBE_PARAMETERS, decide_now
+from edge.upgrade import forwarded_address, is_opening, read_opening, switching_protocols
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
 
@@ -35,7 +38,9 @@ REST_S = 5.0
 
 _BEGINNING = b"GET /v1/streams/"
 _POST = b"POST /v1/streams/"
-_PATH = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
+_SUBSCRIBE = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
+_FEED = re.compile(rb"/v1/streams/([^/]+)/feed")
+_NOT_PLAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.1
 
@@ -106,34 +111,49 @@ class Door:
 
     def _answer(self, connection: socket.socket, data: bytes) -> bool:
         """Seats a plain subscriber; False for everything else."""
-        head = _plain_subscribe(data)
-        match = _PATH.fullmatch(head.target.partition(b"?")[0]) if head else None
-        if head is None or match is None:
+        head = _plain_get(data)
+        if head is None or not self._edge.may_seat():
             return False
-        admission = self._decide(head, unquote(match[1].decode("latin-1")))
+        path = head.target.partition(b"?")[0]
+        try:
+            if b"upgrade" in head.headers:
+                feed = _FEED.fullmatch(path) if is_opening(head.headers) else None
+                return feed is not None and self._open_socket(connection, head, _unquoted(feed[1]))
+            subscribe = _SUBSCRIBE.fullmatch(path)
+            return subscribe is not None and self._subscribe(connection, head, _unquoted(subscribe[1]))
+        except Refusal:
+            # Worded by the one who words all refusals.
+            return False
+
+    def _subscribe(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
+        edge = self._edge
+        encoding = feed_encoding(head.text(b"accept-encoding"))
+        query = Query(head.query(), SUBSCRIBE_PARAMETERS)
+        identity = edge.authenticator.identify(head.text(b"authorization"))
+        cursor = head.text(b"last-event-id") or query.text("last_event_id")
+        admission = decide_now(edge.feeds, identity, stream_id, cursor, encoding)
         if admission is None:
             return False
         origin = head.text(b"origin")
-        head_bytes = _response_head(admission.encoding, origin, self._edge.origins, date_now())
-        first = head_bytes + admission.encoding.frame(admission.first)
-        admission.topic.audience.take_in(connection.detach(), admission.encoding, first)
+        first = _response_head(encoding, origin, edge.origins, date_now()) + encoding.frame(admission.first)
+        admission.topic.audience.take_in(connection.detach(), encoding, first)
         metrics.joins.labels("accepted").inc()
         return True
 
-    def _decide(self, head: Head, stream_id: str) -> Admission | None:
+    def _open_socket(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
         edge = self._edge
-        if not edge.may_seat():
-            return None
-        try:
-            values = parse_qs(head.target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True)
-            encoding = feed_encoding(head.text(b"accept-encoding"))
-            query = Query(values, SUBSCRIBE_PARAMETERS)
-            identity = edge.authenticator.identify(head.text(b"authorization"))
-            cursor = head.text(b"last-event-id") or query.text("last_event_id")
-            return decide_now(edge.feeds, identity, stream_id, cursor, encoding)
-        except Refusal:
-            # Worded by the one who words all refusals.
-            return None
+        origin, host = head.text(b"origin"), head.text(b"host")
+        identity, cursor = read_opening(edge, head.query(), head.text(b"authorization"), origin, host)
+        admission = decide_now(edge.feeds, identity, stream_id, cursor, WEBSOCKET)
+        if admission is None:
+            return False
+        topic = admission.topic
+        address = forwarded_address(edge, head.text(b"x-forwarded-for"))
+        first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first
+        conversation = Conversation(edge, topic.stream_id, identity, address)
+        topic.audience.take_in(connection.detach(), WEBSOCKET, first, conversation)
+        metrics.joins.labels("accepted").inc()
+        return True
 
 
 def _is_partial(data: bytes) -> bool:
@@ -145,7 +165,11 @@ def _is_partial(data: bytes) -> bool:
     )
 
 
-def _plain_subscribe(data: bytes) -> Head | None:
+def _unquoted(part: bytes) -> str:
+    return unquote(part.decode("latin-1"))
+
+
+def _plain_get(data: bytes) -> Head | None:
     """The head of the one complete HTTP/1.1 GET that the bytes are, without a body and with nothing behind it."""
     if not data.startswith(_BEGINNING) or data.find(b"\r\n\r\n") + 4 != len(data):
         return None
@@ -153,6 +177,8 @@ def _plain_subscribe(data: bytes) -> Head | None:
     parser = httptools.HttpRequestParser(head)
     try:
         parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass  # the head is complete
     except httptools.HttpParserError:
         return None
     is_plain = (
@@ -160,7 +186,7 @@ def _plain_subscribe(data: bytes) -> Head | None:
         and not head.repeated
         and parser.get_http_version() == "1.1"
         and b"host" in head.headers
-        and not head.headers.keys() & {b"content-length", b"transfer-encoding", b"upgrade", b"expect"}
+        and not head.headers.keys() & _NOT_PLAIN
     )
     return head if is_plain else None
 

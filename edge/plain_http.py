@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
+from urllib.parse import parse_qs
 
 import trio
 
@@ -70,6 +71,9 @@ class Head:
     def text(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(self.target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True)
 
 
 def given_back(connection: socket.socket, data: bytes) -> GivenBack:

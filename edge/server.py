@@ -2,24 +2,30 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Event, RawData
+from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from quart import request
+from quart import has_websocket_context, request, websocket
 from quart_trio import QuartTrio
+from wsproto.connection import ConnectionState
+from wsproto.events import BytesMessage
 
 ABORT = "livecomments.abort"
 """ASGI extension: cuts the request's connection, whatever waits on it."""
 HAND_OFF = "livecomments.hand_off"
 """ASGI extension: gives the request's connection away. Only where its bytes are plain HTTP/1.1."""
+TAKE_OVER = "livecomments.take_over"
+"""ASGI extension: the same for the opening of a WebSocket, which its new owner answers, and reads from then on."""
 BACKLOG = 4096
 DEFER_ACCEPT_S = 3
 HEAD_MAX_BYTES = 16 * 1024
@@ -52,10 +58,17 @@ class Connection(TCPServer):
         handle = self.app
 
         async def with_extensions(scope: Any, *rest: Any) -> None:
-            scope.setdefault("extensions", {})[ABORT] = self.abort
+            extensions = scope.setdefault("extensions", {})
+            extensions[ABORT] = self.abort
             # TLS and HTTP/2 frame each viewer's bytes in their own way; HTTP/1.0 knows no chunks.
-            if scope["http_version"] == "1.1" and not isinstance(cast("object", self.stream), trio.SSLStream):
-                scope["extensions"][HAND_OFF] = self.hand_off
+            is_plain = scope["http_version"] == "1.1" and not isinstance(cast("object", self.stream), trio.SSLStream)
+            if scope["type"] == "websocket":
+                opening: WSStream = rest[1].__self__
+                unframe(opening)
+                if is_plain:
+                    extensions[TAKE_OVER] = partial(self.take_over, opening)
+            elif is_plain:
+                extensions[HAND_OFF] = self.hand_off
             await handle(scope, *rest)
 
         self.app = cast("Any", with_extensions)
@@ -68,6 +81,18 @@ class Connection(TCPServer):
         """
         self._is_handed_off = True
         return os.dup(self.stream.socket.fileno())
+
+    def take_over(self, opening: WSStream) -> int | None:
+        """The same for the opening of a WebSocket that was not answered yet; None when Hypercorn has refused it.
+
+        Hypercorn's copy of the socket is closed at once, so that nothing of what comes is read by it: a client waits
+        for the answer before it sends frames.
+        """
+        if opening.closed:
+            return None
+        fd = self.hand_off()
+        self.stream.socket.close()
+        return fd
 
     async def protocol_send(self, event: Event) -> None:
         """What Hypercorn's protocol has to say to this connection."""
@@ -95,14 +120,64 @@ class Connection(TCPServer):
             cast("trio.SocketStream", transport).socket.shutdown(socket.SHUT_RDWR)
 
 
+class Unframed:
+    """In place of wsproto's connection: a WebSocket's frames pass through Hypercorn as they are, both ways.
+
+    Hypercorn itself answers a malformed frame by no more than a cut, and inflates whatever a client has deflated. Our
+    own frames and reader serve every way in alike.
+    """
+
+    state = ConnectionState.OPEN
+
+    def __init__(self) -> None:
+        self._received: list[bytes] = []
+
+    def receive_data(self, data: bytes) -> None:
+        """What the client sends."""
+        self._received.append(data)
+
+    def events(self) -> Iterator[BytesMessage]:
+        """The same, as the application gets it."""
+        received, self._received = self._received, []
+        for data in received:
+            yield BytesMessage(data)
+
+    def send(self, event: object) -> bytes:
+        """What the application sends; the frames that Hypercorn would add are left out."""
+        return bytes(event.data) if isinstance(event, BytesMessage) else b""
+
+
+def unframe(opening: WSStream) -> None:
+    """Makes a WebSocket one of bytes, once it is accepted: the application reads and writes its frames itself."""
+    handshake = opening.handshake
+    accept = handshake.accept
+
+    def accept_unframed(*arguments: Any) -> tuple[int, list[tuple[bytes, bytes]], Unframed]:
+        status, headers, _ = accept(*arguments)
+        return status, headers, Unframed()
+
+    # An extension would be a contract about frames, too.
+    handshake.extensions = None
+    handshake.accept = cast("Any", accept_unframed)  # type: ignore[method-assign]
+
+
 def abort_connection() -> Callable[[], None]:
     """What cuts the current request's connection."""
-    return cast("Callable[[], None]", request.scope["extensions"][ABORT])
+    return cast("Callable[[], None]", _extensions()[ABORT])
 
 
 def hand_off_connection() -> Callable[[], int] | None:
     """What gives the current request's connection away; None where that can't be done."""
-    return cast("Callable[[], int] | None", request.scope["extensions"].get(HAND_OFF))
+    return cast("Callable[[], int] | None", _extensions().get(HAND_OFF))
+
+
+def take_over_connection() -> Callable[[], int | None] | None:
+    """The same for the opening of a WebSocket; what it gives is None when the opening was refused meanwhile."""
+    return cast("Callable[[], int | None] | None", _extensions().get(TAKE_OVER))
+
+
+def _extensions() -> Any:
+    return (websocket if has_websocket_context() else request).scope["extensions"]
 
 
 class Server:

@@ -1,0 +1,112 @@
+"""The feed over a WebSocket, where the door leaves it to Hypercorn.
+
+Plain HTTP/1.1 connections are taken over and become descriptors like the door's. What stays here is TLS, HTTP/2, and
+what can't be seated at once: an ended stream, or a cursor ahead of this edge.
+"""
+
+import random
+from contextlib import aclosing
+
+import trio
+from quart import Blueprint, websocket
+
+from edge import metrics
+from edge.audience import Viewer
+from edge.conversation import Conversation
+from edge.encodings.websocket import WEBSOCKET
+from edge.server import abort_connection, take_over_connection
+from edge.state import Edge, this_edge
+from edge.subscribe import Admission, NothingMore, admit
+from edge.upgrade import forwarded_address, read_opening, switching_protocols
+from livecomments.errors import Reason, Refusal
+from livecomments.tokens import Identity
+
+feed = Blueprint("feed", __name__)
+
+_GOODBYE_S = 3
+"""How long a viewer may take to end its side once it was told farewell."""
+
+
+class ViewerLine:
+    """A Line to a viewer that Hypercorn serves."""
+
+    def __init__(self, viewer: Viewer, address: str) -> None:
+        self._viewer = viewer
+        self.address = address
+
+    def say(self, data: bytes) -> None:
+        """Queues it for this viewer alone."""
+        self._viewer.write(data)
+
+    def part(self, farewell: bytes) -> None:
+        """Ends this viewer's feed."""
+        self._viewer.end(farewell)
+
+
+@feed.websocket("/v1/streams/<stream_id>/feed")
+async def watch_and_post(stream_id: str) -> None:
+    """The feed, and posts on the same connection."""
+    edge, headers = this_edge(), websocket.headers
+    origin, host = headers.get("Origin"), headers.get("Host")
+    try:
+        identity, cursor = read_opening(
+            edge, websocket.args.to_dict(flat=False), headers.get("Authorization"), origin, host
+        )
+        await _watch(edge, identity, stream_id, cursor)
+    except NothingMore:
+        metrics.joins.labels("over").inc()
+        await _say_farewell(WEBSOCKET.tail)
+    except Refusal as refusal:
+        metrics.joins.labels(refusal.reason).inc()
+        raise
+
+
+async def _watch(edge: Edge, identity: Identity, stream_id: str, cursor: str) -> None:
+    if edge.is_draining:
+        raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+    async with admit(edge.feeds, identity, stream_id, cursor, WEBSOCKET) as admission:
+        if edge.viewers >= edge.settings.edge_max_viewers:
+            raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+        metrics.joins.labels("accepted").inc()
+        address = forwarded_address(edge, websocket.headers.get("X-Forwarded-For"))
+        conversation = Conversation(edge, admission.topic.stream_id, identity, address)
+        take_over = take_over_connection()
+        if take_over is None or admission.is_over or not admission.is_abreast:
+            await _serve_here(edge, admission, conversation)
+        elif (fd := take_over()) is not None:
+            # No await stood between the decision and the seat.
+            key = websocket.headers["Sec-Websocket-Key"].encode("latin-1")
+            first = switching_protocols(key) + admission.first
+            admission.topic.audience.take_in(fd, WEBSOCKET, first, conversation)
+
+
+async def _serve_here(edge: Edge, admission: Admission, conversation: Conversation) -> None:
+    audience = admission.topic.audience
+    viewer = admission.enter(edge.settings.edge_backlog_bytes, abort_connection())
+    edge.ordinary_viewers += 1
+    try:
+        await websocket.accept()
+        async with trio.open_nursery() as both:
+            both.start_soon(_listen, conversation, ViewerLine(viewer, websocket.remote_addr or ""))
+            async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:
+                async for data in chunks:
+                    await websocket.send(data)
+            # Quart cancels us as soon as the viewer has ended its side.
+            await trio.sleep(_GOODBYE_S)
+            both.cancel_scope.cancel()
+    finally:
+        edge.ordinary_viewers -= 1
+        audience.leave(viewer)
+
+
+async def _listen(conversation: Conversation, line: ViewerLine) -> None:
+    while True:
+        data = await websocket.receive()
+        assert isinstance(data, bytes)
+        conversation.hear(line, data)
+
+
+async def _say_farewell(last: bytes) -> None:
+    await websocket.accept()
+    await websocket.send(last)
+    await trio.sleep(_GOODBYE_S)

@@ -1,0 +1,57 @@
+"""The opening of a WebSocket (RFC 6455, section 4): who may open one, and how it is answered."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from wsproto.handshake import WEBSOCKET_VERSION
+from wsproto.utilities import generate_accept_token
+
+from edge.headers import is_allowed
+from edge.limits import client_address
+from edge.requests import Query
+from edge.state import Edge
+from edge.subscribe import parse_cursor
+from livecomments.errors import Reason, Refusal
+from livecomments.tokens import Identity
+
+_PARAMETERS = frozenset({"cursor"})
+
+
+def is_opening(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a GET's headers, by their names in small letters, ask for a WebSocket, and for nothing else."""
+    tokens = [token.strip().lower() for token in headers.get(b"connection", b"").split(b",")]
+    return (
+        headers.get(b"upgrade", b"").lower() == b"websocket"
+        and b"upgrade" in tokens
+        and headers.get(b"sec-websocket-version") == WEBSOCKET_VERSION
+        and b"sec-websocket-key" in headers
+    )
+
+
+def switching_protocols(key: bytes) -> bytes:
+    """The head that answers an opening whose Sec-WebSocket-Key this is; no extension, no subprotocol."""
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+        b"sec-websocket-accept: %b\r\n\r\n" % generate_accept_token(key)
+    )
+
+
+def read_opening(
+    edge: Edge, values: Mapping[str, list[str]], authorization: str | None, origin: str | None, host: str | None
+) -> tuple[Identity, str]:
+    """Who opens it, and the cursor to resume from.
+
+    Raises Refusal: INVALID_FIELD, FORBIDDEN, UNAUTHENTICATED, BAD_CURSOR.
+    """
+    cursor = Query(values, _PARAMETERS).text("cursor")
+    # CORS does not hold for WebSockets: any page in the world may open one with its visitor's browser.
+    if origin is not None and not is_allowed(origin, edge.origins) and urlsplit(origin).netloc != host:
+        raise Refusal(Reason.FORBIDDEN, "pages of this origin may not open a WebSocket here")
+    identity = edge.authenticator.identify(authorization)
+    parse_cursor(cursor, "cursor")
+    return identity, cursor
+
+
+def forwarded_address(edge: Edge, forwarded_for: str | None) -> str:
+    """Where the viewer is when a proxy in front says so; empty when it is where the connection comes from."""
+    return client_address("", forwarded_for, edge.settings.edge_trusted_hops)
