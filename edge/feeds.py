@@ -18,6 +18,7 @@ from edge.broadcast import Broadcast
 from edge.events import viewers_event
 from edge.memory import FeedMemory, Limits
 from edge.upstream import Duplex, Metadata, collect, duplex, is_well, open_channel
+from livecomments.backoff import Backoff
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.telemetry import log
@@ -154,7 +155,7 @@ class Feeds:
     async def run(self) -> None:
         """Keeps one Relay stream to one of the fanouts; a lost one is dialled again, at another where there is one."""
         fanouts = random.sample(self._fanouts, len(self._fanouts))
-        failures = 0
+        backoff = Backoff(most_s=_BACKOFF_MAX_S)
         for fanout in itertools.cycle(fanouts):
             began = time.monotonic()
             with open_channel(fanout) as channel:
@@ -167,8 +168,9 @@ class Feeds:
                     self._link = None
                     metrics.relay_breaks.inc()
                     log().warning("fanout lost", fanout=fanout, error=_describe(link.ended_by))
-            failures = 0 if time.monotonic() - began > _STEADY_S else failures + 1
-            await trio.sleep(random.uniform(0.5, 1) * min(_BACKOFF_MAX_S, 0.1 * 2**failures))
+            if time.monotonic() - began > _STEADY_S:
+                backoff.reset()
+            await trio.sleep(backoff.next_s())
 
     async def report(self) -> None:
         """Tells fanout how many watch, and drops topics that nobody uses any more."""

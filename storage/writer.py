@@ -10,11 +10,11 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from livecomments.backoff import Backoff
 from livecomments.cursor import Cursor
 from livecomments.log import epoch_of, shard_name
 from livecomments.telemetry import log
 from storage import metrics
-from storage.backoff import Backoff
 from storage.batches import batch_of
 from storage.dead_letters import DeadLetters
 from storage.pull import CONSUMER, Delivery, PullLost, open_pull, stand_behind
