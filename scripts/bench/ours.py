@@ -18,6 +18,7 @@ import nats
 import uuid_utils
 from children import Child, ports
 from comments import Due, schedule, text
+from native import HERE
 
 from livecomments.local import make_secrets, nats_server_binary, nats_url, write_nats_config
 from livecomments.log import Shard
@@ -40,7 +41,7 @@ class Ours:
     name = "ours"
 
     def __init__(self, profile: Path | None = None) -> None:
-        """``profile``: where cProfile writes what the edge did."""
+        """``profile``: where cProfile writes what the edge did; a path from the repository's folder."""
         self._profile = profile
         self._open = ExitStack()
         self._published = 0
@@ -84,8 +85,8 @@ class Ours:
             f"{name.upper()}_LISTEN": "127.0.0.1:0",
             f"{name.upper()}_METRICS_LISTEN": "127.0.0.1:0",
         }
-        profiler = ["-m", "cProfile", "-o", str(self._profile)] if self._profile and name == "edge" else []
-        command = [sys.executable, *profiler, "-m", name]
+        program = [str(HERE / "profiled.py"), str(self._profile)] if self._profile and name == "edge" else ["-m"]
+        command = [sys.executable, *program, name]
         environment = {f"LIVECOMMENTS_{key}": value for key, value in all_settings.items()}
         child = opening.enter_context(Child(name, command, core, self._folder, environment))
         return child, child.until(lambda: ports(file), "has said where it listens")
