@@ -33,11 +33,9 @@ async def test_only_services_ingest(core: CoreClient) -> None:
         (core.host, Reason.FORBIDDEN),
         ((("x-livecomments-service-token", "x" * 64),), Reason.UNAUTHENTICATED),
     ]:
-        post = cs.PostCommentRequest(stream_id=stream.stream_id, text="forged")
-        request = cs.IngestCommentsRequest(items=[cs.IngestItem(tag=1, author_id="bob", post=post)])
+        # Nothing is sent: grpc.aio calls it an internal error when a message meets the refusal on its way.
         async with refused(reason):
-            async for response in core.comments.IngestComments(iter([request]), metadata=metadata):
-                raise AssertionError(response)
+            await core.comments.IngestComments(metadata=metadata, timeout=10).read()
     assert await core.logged(stream.stream_id) == []
 
 

@@ -152,7 +152,7 @@ async def test_only_services_may_relay(settings: Settings) -> None:
             ((("authorization", f"Bearer {token}"),), Reason.FORBIDDEN),
         ):
             for call in (
-                feed.Relay(iter([pb.RelayRequest()]), metadata=metadata),
+                feed.Relay(metadata=metadata),
                 feed.Backfill(pb.BackfillRequest(stream_id="a"), metadata=metadata),
             ):
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
