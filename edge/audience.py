@@ -42,7 +42,8 @@ class Viewer:
         self.is_leaving = False
 
     def write(self, data: bytes) -> None:
-        if self.is_leaving:
+        # A window that it has seen already is empty, and would look like the end.
+        if self.is_leaving or not data:
             return
         if self._bytes + len(data) > self._backlog:
             self.is_leaving = True

@@ -24,7 +24,7 @@ from edge.frames import (
 )
 from edge.hearing import Line
 from edge.intake import Draft, PostComment, Posted, take_post
-from edge.problems import field_errors, unexpected
+from edge.problems import HTTP_NAMES, field_errors, unexpected
 from edge.requests import checked_key, read_json
 from edge.shapes import encode
 from edge.state import Edge
@@ -34,6 +34,9 @@ from livecomments.tokens import Identity
 MESSAGE_MAX_BYTES = 16 * 1024
 POSTS_IN_FLIGHT = 16
 """Posts of one viewer that may wait for their answers."""
+
+
+_NAMES = {**HTTP_NAMES, "request_id": "request_id"}
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
@@ -153,9 +156,9 @@ def _posted(posted: Posted, request_id: str | None) -> bytes:
 def _error(refusal: Refusal, request_id: str | None, root: str = "#/post/") -> bytes:
     data: dict[str, object] = {} if request_id is None else {"request_id": request_id}
     data["reason"] = refusal.reason
-    data["detail"] = refusal.detail
+    data["detail"] = refusal.detail or "; ".join(f"{error.field}: {error.detail}" for error in refusal.fields)
     if refusal.fields:
-        data["errors"] = field_errors(refusal, root)
+        data["errors"] = field_errors(refusal, root, _NAMES)
     if refusal.retry_after_ms:
         data["retry_after_ms"] = refusal.retry_after_ms
     return WEBSOCKET.events([FeedEvent(b"error", encode(data), b"")])

@@ -1,6 +1,7 @@
 """Refusals as HTTP: RFC 9457 problem details, with the headers that go with them."""
 
 import math
+from collections.abc import Mapping
 
 from quart import Response
 
@@ -9,7 +10,7 @@ from edge.shapes import encode
 from livecomments.errors import Reason, Refusal
 from livecomments.telemetry import log
 
-_HTTP_NAMES = {
+HTTP_NAMES = {
     "meta_json": "meta",
     "client_ts_ms": "client_ts",
     "request_id": "Idempotency-Key",
@@ -34,7 +35,7 @@ def render(refusal: Refusal) -> tuple[int, Headers, bytes]:
     if refusal.detail:
         body["detail"] = refusal.detail
     if refusal.fields:
-        body["errors"] = field_errors(refusal, "#/")
+        body["errors"] = field_errors(refusal, "#/", HTTP_NAMES)
     headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     if refusal.reason is Reason.UNAUTHENTICATED:
         headers.append(("WWW-Authenticate", 'Bearer realm="livecomments"'))
@@ -48,10 +49,10 @@ def render(refusal: Refusal) -> tuple[int, Headers, bytes]:
     return status, headers, encode(body)
 
 
-def field_errors(refusal: Refusal, root: str) -> list[dict[str, str]]:
-    """The bad fields, each named by a JSON pointer that begins with ``root``."""
+def field_errors(refusal: Refusal, root: str, names: Mapping[str, str]) -> list[dict[str, str]]:
+    """The bad fields, each named by a JSON pointer that begins with ``root``; ``names`` as HTTP_NAMES."""
     return [
-        {"pointer": root + _HTTP_NAMES.get(error.field, error.field).replace(".", "/"), "detail": error.detail}
+        {"pointer": root + names.get(error.field, error.field).replace(".", "/"), "detail": error.detail}
         for error in refusal.fields
     ]
 
