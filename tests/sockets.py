@@ -120,7 +120,10 @@ class SocketViewer(Viewer):
         self.events.append(Event(message["event"], message["data"], self.cursor))
 
     def send(self, event: WsEvent) -> None:
-        self.send_raw(self._ws.send(event))
+        self.send_raw(self.encode(event))
+
+    def encode(self, event: WsEvent) -> bytes:
+        return self._ws.send(event)
 
     def send_raw(self, data: bytes) -> None:
         assert self._socket is not None

@@ -15,6 +15,7 @@ import pytest
 from wsproto.events import CloseConnection, Ping, TextMessage
 
 from livecomments.errors import Reason
+from tests.http2 import Http2Viewer
 from tests.processes import Service, eventually
 from tests.sockets import SocketViewer
 from tests.system import System
@@ -206,6 +207,50 @@ def test_two_hundred_viewers_of_both_kinds_see_the_same_order(system: System) ->
     finally:
         for viewer in viewers:
             viewer.disconnect()
+
+
+def test_over_http_2_it_is_the_same(system: System) -> None:
+    stream = system.create_stream()
+    system.post(stream, "before")
+    with Http2Viewer(system.url, stream, token=system.token("ann")) as viewer, open_socket(system, stream) as other:
+        viewer.until(lambda v: v.events, "the snapshot")
+        assert "sec-websocket-extensions" not in viewer.headers
+        posted = viewer.post("one", "r1")
+        viewer.say({"post": {"request_id": "r2", "text": ""}})
+        assert viewer.answer("r2", "error")["reason"] == "INVALID_FIELD"
+        viewer.send(Ping(b"hello"))
+        viewer.until(lambda v: v.pongs == [b"hello"], "the pong")
+        viewer.disconnect()
+        system.post(stream, "missed")
+        viewer.cursor = posted["cursor"]
+        viewer.connect()
+        viewer.until(lambda v: "missed" in v.texts(), "what was missed")
+        system.end_stream(stream)
+        watch([viewer, other], lambda: viewer.closed and other.closed, "the end")
+        assert viewer.close == other.close == (1000, "the stream has ended")
+        assert viewer.texts() == other.texts() == ["before", "one", "missed"]
+    with Http2Viewer(system.url, stream, token="x.y.z") as nobody:
+        refused(nobody, Reason.UNAUTHENTICATED)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(0x81, b"{}", masked=False), 1002),
+        (frame(0x81, b"\xff\xfe"), 1007),
+        (b"\x81\xfe\x40\x01", 1009),
+        (frame(0x82, b"binary"), 1003),
+        (frame(0x88, b"\x03\xe8"), 1000),
+    ],
+)
+def test_over_http_2_a_malformed_frame_closes_with_the_same_code(system: System, data: bytes, code: int) -> None:
+    stream = system.create_stream()
+    with Http2Viewer(system.url, stream) as viewer:
+        viewer.until(lambda v: v.events, "the snapshot")
+        viewer.send_raw(data)
+        viewer.until(lambda v: v.closed, "the close")
+        assert viewer.close is not None
+        assert viewer.close[0] == code
 
 
 # -- posting --
