@@ -5,6 +5,7 @@ import time
 
 import msgspec
 
+from edge import metrics
 from edge.encodings.websocket import WEBSOCKET
 from edge.events import FeedEvent
 from edge.frames import (
@@ -13,11 +14,9 @@ from edge.frames import (
     BadFrame,
     Binary,
     Close,
-    Fragment,
     Frame,
     FrameReader,
     Ping,
-    Pong,
     Text,
     close_frame,
     pong_frame,
@@ -77,35 +76,32 @@ class Conversation:
         self._reader = None
         try:
             for frame in reader.feed(data):
-                if not self._is_paid():
-                    line.part(close_frame(POLICY, "too many frames"))
-                    return
                 if isinstance(frame, Close):
                     line.part(close_frame(frame.code))
                     return
-                if isinstance(frame, Binary):
-                    line.part(close_frame(UNSUPPORTED, "only text is understood"))
-                    return
                 self._take(line, frame)
         except BadFrame as bad:
+            metrics.bad_sockets.labels(bad.code).inc()
             line.part(close_frame(bad.code, bad.reason))
             return
         if not reader.is_clean:
             self._reader = reader
 
-    def _is_paid(self) -> bool:
+    def _take(self, line: Line, frame: Frame) -> None:
+        """Raises BadFrame for one that may not come here, or not now."""
         settings, now = self._edge.settings, time.monotonic()
         self._paid_until = max(self._paid_until, now) + 1 / settings.edge_socket_rate
-        return self._paid_until - now <= settings.edge_socket_burst / settings.edge_socket_rate
-
-    def _take(self, line: Line, frame: Frame) -> None:
+        if self._paid_until - now > settings.edge_socket_burst / settings.edge_socket_rate:
+            raise BadFrame(POLICY, "too many frames")
         match frame:
             case Text(data):
                 self._take_message(line, data)
             case Ping(payload):
                 line.say(pong_frame(payload))
-            case Pong() | Fragment():
-                pass
+            case Binary():
+                raise BadFrame(UNSUPPORTED, "only text is understood")
+            case _:
+                pass  # a fragment, or a sign of life
 
     def _take_message(self, line: Line, data: bytes) -> None:
         try:

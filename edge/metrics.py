@@ -9,6 +9,9 @@ topics = Gauge("livecomments_edge_topics", "Streams that are watched here")
 deliveries = Counter("livecomments_edge_deliveries_total", "Comments handed to viewers (comments x viewers)")
 joins = Counter("livecomments_edge_joins_total", "Subscribes answered", ["outcome"])
 dropped_viewers = Counter("livecomments_edge_viewers_behind_total", "Viewers closed because they could not keep up")
+bad_sockets = Counter(
+    "livecomments_edge_bad_sockets_total", "WebSockets closed for what they sent, by close code", ["code"]
+)
 posts = Counter("livecomments_edge_posts_total", "Posts answered", ["outcome"])
 post_seconds = Histogram("livecomments_edge_post_seconds", "From a post's arrival to its answer", buckets=_LATENCY_S)
 feed_lag_seconds = Histogram(

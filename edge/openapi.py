@@ -123,6 +123,10 @@ def _paths() -> Json:
             "parameters": [_STREAM_ID],
             "get": _subscribe(),
         },
+        f"{stream}/feed": {
+            "parameters": [_STREAM_ID],
+            "get": _feed(),
+        },
         f"{comments}/{{comment_id}}": {
             "parameters": [_STREAM_ID, _path_text("comment_id")],
             "delete": _operation(
@@ -159,6 +163,22 @@ def _subscribe() -> Json:
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     operation["responses"]["204"] = {"description": "The stream has ended, and the cursor has seen all of it."}
+    return operation
+
+
+def _feed() -> Json:
+    operation = _operation(
+        "Watch a stream over a WebSocket, and post on the same connection", {},
+        (*_READS, Reason.BAD_CURSOR, Reason.DRAINING),
+        query=[_query("cursor", {"type": "string", "description": "The last id that was seen."})],
+    )  # fmt: skip
+    operation["responses"]["101"] = {
+        "description": 'Text frames {"event", "id"?, "data"} with the names of the server-sent events. A client may '
+        'send {"post": {"request_id", "text", "lag_ms"?, "meta"?}}; it is answered by the event posted, or error ('
+        "reason, detail, errors?, retry_after_ms?), with its request_id. Closed with 1000 when the stream has ended, 1001 when "
+        "this edge goes away, 1002, 1003, 1007, 1009 for what is no such frame, 1008 for too many, 1013 for a client "
+        "that can't keep up."
+    }
     return operation
 
 

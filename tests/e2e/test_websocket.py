@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from wsproto.events import CloseConnection, Ping, TextMessage
 
 from livecomments.errors import Reason
@@ -424,6 +426,31 @@ def test_a_malformed_frame_closes_with_its_code_and_disturbs_nobody(system: Syst
             other.until(lambda v: v.texts()[-1:] == ["undisturbed"], "the next comment")
 
 
+pieces_of_frames = st.builds(
+    lambda first, payload, masked: frame(first, payload, masked=masked),
+    st.sampled_from([0x81, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88, 0x82, 0xC1, 0x83]),
+    st.one_of(
+        st.binary(max_size=125),
+        st.just(b"\x03\xe8"),
+        st.sampled_from([b'{"post":{"request_id":"r","text":"a"}}', b'{"post":{}}', b"[", b'{"post":"\\ud800"}']),
+    ),
+    st.sampled_from([True] * 9 + [False]),
+)
+
+
+@given(st.lists(st.one_of(st.lists(pieces_of_frames, max_size=8).map(b"".join), st.binary(max_size=200)), max_size=4))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_is_sent_disturbs_nobody(system: System, pieces: list[bytes]) -> None:
+    stream = system.create_stream()
+    with open_socket(system, stream) as other:
+        for reused in (False, True):
+            with open_socket(system, stream, reused=reused) as viewer:
+                for piece in pieces:
+                    viewer.send_raw(piece)
+        system.post(stream, "undisturbed")
+        other.until(lambda v: v.texts() == ["undisturbed"], "the next comment")
+
+
 def test_too_many_frames_close_the_connection(system: System) -> None:
     stream = system.create_stream()
     with open_socket(system, stream) as viewer:
@@ -507,12 +534,17 @@ def ask(system: System, request: bytes, *, reused: bool, pieces: int = 1) -> byt
             if pieces > 1:
                 time.sleep(0.02)  # only so that the pieces leave in packets of their own
         data = b""
-        while not data.endswith((b"}}", b"}", b"\r\n\r\n")) or (b"101" in data[:20] and b'"degraded"' not in data):
-            part = connection.recv(65536)
-            if not part:
-                break
+        while not is_whole(data) and (part := connection.recv(65536)):
             data += part
     return re.sub(rb'"viewers":\d+|date: [^\r]+', b"", data)
+
+
+def is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 101 "):
+        return b'"degraded"' in body
+    length = re.search(rb"content-length: (\d+)", head)
+    return bool(end) and length is not None and len(body) >= int(length[1])
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
