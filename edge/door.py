@@ -124,6 +124,10 @@ class Door:
         except Refusal:
             # Worded by the one who words all refusals.
             return False
+        except Exception:
+            # Whatever one request holds, it takes nobody else with it.
+            log().exception("the door could not answer a request")
+            return connection.fileno() < 0
 
     def _subscribe(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
         edge = self._edge

@@ -175,9 +175,9 @@ def _feed() -> Json:
     operation["responses"]["101"] = {
         "description": 'Text frames {"event", "id"?, "data"} with the names of the server-sent events. A client may '
         'send {"post": {"request_id", "text", "lag_ms"?, "meta"?}}; it is answered by the event posted, or error ('
-        "reason, detail, errors?, retry_after_ms?), with its request_id. Closed with 1000 when the stream has ended, 1001 when "
-        "this edge goes away, 1002, 1003, 1007, 1009 for what is no such frame, 1008 for too many, 1013 for a client "
-        "that can't keep up."
+        "reason, detail, errors?, retry_after_ms?), with its request_id. Closed with 1000 when the stream has ended, "
+        "1001 when this edge goes away, 1002, 1003, 1007, 1009 for what is no such frame, 1008 for too many, "
+        "1013 for a client that can't keep up."
     }
     return operation
 

@@ -1,7 +1,6 @@
 """The opening of a WebSocket (RFC 6455, section 4): who may open one, and how it is answered."""
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from wsproto.handshake import WEBSOCKET_VERSION
 from wsproto.utilities import generate_accept_token
@@ -45,7 +44,7 @@ def read_opening(
     """
     cursor = Query(values, _PARAMETERS).text("cursor")
     # CORS does not hold for WebSockets: any page in the world may open one with its visitor's browser.
-    if origin is not None and not is_allowed(origin, edge.origins) and urlsplit(origin).netloc != host:
+    if origin is not None and not is_allowed(origin, edge.origins) and origin.partition("://")[2] != host:
         raise Refusal(Reason.FORBIDDEN, "pages of this origin may not open a WebSocket here")
     identity = edge.authenticator.identify(authorization)
     parse_cursor(cursor, "cursor")

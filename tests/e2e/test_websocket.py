@@ -516,7 +516,7 @@ def opening(stream: str, *lines: str, query: str = "") -> bytes:
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         *lines,
     ]
-    return ("\r\n".join(head) + "\r\n\r\n").encode()
+    return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
 
 
 def ask(system: System, request: bytes, *, reused: bool, pieces: int = 1) -> bytes:
@@ -564,6 +564,9 @@ def is_whole(answer: bytes) -> bool:
         (("Authorization: Bearer x.y.z",), "", 401),
         (("Origin: https://elsewhere.example",), "", 403),
         (("Origin: null",), "", 403),
+        (("Origin: http://[",), "", 403),
+        (("Authorization: Bearer \xff\xfe",), "", 401),
+        (("X-Forwarded-For: ,",), "", 101),
     ],
 )
 def test_an_opening_is_answered_alike_by_every_way_in(
