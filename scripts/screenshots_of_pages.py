@@ -1,4 +1,4 @@
-"""Takes the README's pictures of a stream with comments: dark and light, and the replay."""
+"""Takes the README's pictures of a stream with comments: dark and light."""
 
 import shutil
 import tempfile

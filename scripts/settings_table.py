@@ -9,7 +9,7 @@ BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
 
 
 def settings(source: str) -> list[tuple[str, str, str]]:
-    """Name, default and first line of the description of each setting of one service, in the order of its class."""
+    """Name, default and description of each setting of one service, in the order of its class."""
     rows = []
     for node in ast.walk(ast.parse((REPOSITORY / source / "settings.py").read_text())):
         if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):

@@ -1,10 +1,11 @@
 """The README says what is."""
 
-from pathlib import Path
+import re
 
 from scripts import settings_table
+from tests.processes import REPOSITORY
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+README = (REPOSITORY / "README.md").read_text()
 
 
 def test_the_readme_names_every_setting_with_its_default() -> None:
@@ -14,6 +15,6 @@ def test_the_readme_names_every_setting_with_its_default() -> None:
 
 
 def test_what_the_readme_links_to_is_there() -> None:
-    root = Path(__file__).parent.parent.parent
-    for name in ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/screenshots/watch-dark.png"):
-        assert (root / name).exists(), name
+    links = re.findall(r'(?:\]\(|src="|srcset=")([^)"]+)', README)
+    assert {"CONTRIBUTING.md", "docs/screenshots/watch-dark.png", "docs/screenshots/watch-light.png"} <= set(links)
+    assert [link for link in links if "://" not in link and not (REPOSITORY / link).exists()] == []
