@@ -20,6 +20,8 @@ class Fed:
     seconds: float
     cpu_s: float
     """Of the server."""
+    waited_s: float
+    """How long the server was ready to run while others had its core."""
     rounds: int
     """Writes to all viewers."""
     seen: Seen
@@ -55,13 +57,14 @@ def feed(server: Server, viewers: int, rate: float, seconds: float, text_size: i
         time.sleep(SETTLE_S)
         load.begin()
         rounds = server.rounds()
-        cpu_s = machine.cpu_seconds(server.pids)
+        cpu_s, waited_s = machine.cpu_seconds(server.pids), machine.waited_seconds(server.pids)
         began = time.monotonic()
         published = server.publish(rate, seconds, text_size)
         seen = until_seen(load, published * viewers)
         took = time.monotonic() - began
         cpu_s = machine.cpu_seconds(server.pids) - cpu_s
-        return Fed(viewers, published, took, cpu_s, server.rounds() - rounds, seen)
+        waited_s = machine.waited_seconds(server.pids) - waited_s
+        return Fed(viewers, published, took, cpu_s, waited_s, server.rounds() - rounds, seen)
 
 
 def until_seen(load: Load, comments: int) -> Seen:

@@ -52,11 +52,12 @@ class Seen:
 class Load:
     """Viewers on the load core, for as long as the context is open."""
 
-    def __init__(self, port: int, request: bytes, viewers: int) -> None:
-        """``viewers``: how many are going to be opened at most."""
+    def __init__(self, port: int, request: bytes, viewers: int, nice: int = 0) -> None:
+        """``viewers``: how many are going to be opened at most; ``nice``: how much others on the core come first."""
         self._port = port
         self._request = request
         self._at_most = viewers
+        self._nice = nice
         self._processes: list[_Process] = []
         self._open = ExitStack()
 
@@ -67,7 +68,7 @@ class Load:
             file.flush()
             sample_every = max(1, self._at_most // _SAMPLES)
             for _ in range(-(-self._at_most // _AT_MOST)):
-                process = _Process(self._port, Path(file.name), sample_every)
+                process = _Process(self._port, Path(file.name), sample_every, self._nice)
                 self._processes.append(opening.enter_context(process))
             self._open = opening.pop_all()
         return self
@@ -124,9 +125,9 @@ class Refused(Exception):
 
 
 class _Process:
-    def __init__(self, port: int, request: Path, sample_every: int) -> None:
+    def __init__(self, port: int, request: Path, sample_every: int, nice: int) -> None:
         core = machine.cores()[1]
-        command = ["taskset", "-c", str(core), str(program("load/sse_load.c"))]
+        command = ["nice", "-n", str(nice), "taskset", "-c", str(core), str(program("load/sse_load.c"))]
         self._process = subprocess.Popen(
             [*command, str(port), next(_sources), str(request), str(sample_every), str(_NAP_US)],
             stdin=subprocess.PIPE,

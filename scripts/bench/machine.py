@@ -3,6 +3,8 @@
 import os
 import platform
 import resource
+import signal
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +27,10 @@ def cores() -> tuple[int, int]:
 
 
 def prepare() -> None:
-    """Leaves the measured core alone, and allows this process and its children all the descriptors they may have."""
+    """Leaves the measured core alone, allows this process and its children all the descriptors they may have, and has
+    SIGTERM end everything in order.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.sched_setaffinity(0, {_CORES[1]})
     resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors(), descriptors()))
 
@@ -46,6 +51,11 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of processes, all threads, also those that ended; to the nanosecond, not to the tick."""
     # clock_getcpuclockid(3): a process's clock is its id, inverted, with the kind of clock (2: run time) below.
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+
+
+def waited_seconds(pids: Iterable[int]) -> float:
+    """How long processes were ready to run while others had their core; of their first threads."""
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
 
 
 def rss_bytes(pids: Iterable[int]) -> int:

@@ -2,8 +2,9 @@
 
     scripts/bench/memory --viewers 10000
 
-The kernel's part (slabs of the whole machine) is that of both ends of the connection. What a server allocates at its
-start, before anybody has come, is left out: nginx its table of connections.
+The server's part is smaller than what its viewers need where memory that was freed at its start is used again. The
+kernel's part (slabs of the whole machine) is that of both ends of the connection. What a server allocates at its
+start, before anybody has come, is left out: nginx has its table of connections then.
 """
 
 import time
@@ -14,8 +15,8 @@ import rounds
 import servers
 from load import Load, Refused
 
-_WARM = 200
-"""Viewers that have been there before: what they leave behind is not counted."""
+_WARM = 1
+"""Viewers that have been there before, so that the stream's feed itself is not counted."""
 _SETTLE_S = 2.0
 
 

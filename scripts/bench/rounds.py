@@ -34,10 +34,11 @@ def run(count: int, title: str, measure: Callable[[], Round]) -> None:
         with Neighbours() as neighbours:
             for row, found in measure():
                 print(f"round {number} of {count}: {row}: {_line(found)}", file=sys.stderr, flush=True)
+                cells = figures.setdefault(row, {})
                 for column, value in found.items():
-                    figures.setdefault(row, {}).setdefault(column, []).append(value)
+                    cells.setdefault(column, []).append(value)
         shares.append(neighbours.share)
-    print(f"{title}\n{machine.description()}; {count} rounds, min / median / max\n")
+    print(f"{title}\n{machine.description()}; {count} round{'s' * (count > 1)}, min / median / max\n")
     _print_table(figures)
     if any(share > machine.BUSY_SHARE for share in shares):
         print(f"\nOthers took {min(shares):.0%} to {max(shares):.0%} of all cores meanwhile: the figures are rough.")

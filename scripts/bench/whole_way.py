@@ -26,7 +26,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).parent.parent.parent
+from machine import cpu_seconds
+from native import REPOSITORY
+
 PARTS = ("nats-server", "core", "storage", "fanout", "edge")
 
 
@@ -152,11 +154,6 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class LocalSystem:
     """``livecomments up`` on free ports, with the limits for users and addresses lifted."""
 
@@ -225,13 +222,13 @@ def run(system: LocalSystem, tokens: list[str], rate: float, seconds: float, vie
     watching = context.Process(target=watcher, args=(watch_there, system.address, stream, viewers))
     watching.start()
     assert watch_here.recv() == "open"
-    before = {name: cpu_seconds(pid) for name, pid in system.pids().items()}
+    before = {name: cpu_seconds([pid]) for name, pid in system.pids().items()}
     posting = context.Process(target=poster, args=(post_there, system.address, stream, tokens, rate, seconds))
     posting.start()
     posted: Posted = post_here.recv()
     watch_here.send(len(posted.accepted))
     seen: list[tuple[list[str], list[int]]] = watch_here.recv()
-    used = {name: round(cpu_seconds(pid) - before[name], 2) for name, pid in system.pids().items()}
+    used = {name: round(cpu_seconds([pid]) - before[name], 2) for name, pid in system.pids().items()}
     for process in (posting, watching):
         process.join(10)
     screen = [
