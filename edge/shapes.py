@@ -1,7 +1,7 @@
 """What the protos look like as JSON (design.md, section 7), for every encoding and every HTTP answer."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -12,6 +12,8 @@ encode = msgspec.json.Encoder().encode
 
 _STATES = {pb.STREAM_STATE_LIVE: "live", pb.STREAM_STATE_ENDED: "ended"}
 _VISIBILITIES = {pb.STREAM_VISIBILITY_PUBLIC: "public", pb.STREAM_VISIBILITY_PRIVATE: "private"}
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MS = timedelta(milliseconds=1)
 
 
 class CommentShape(msgspec.Struct, omit_defaults=True):
@@ -58,6 +60,21 @@ def comment_shape(comment: pb.Comment) -> CommentShape:
         comment.offset_ms,
         comment.lag_ms,
         msgspec.Raw(comment.meta_json.encode()) if comment.meta_json else msgspec.UNSET,
+    )
+
+
+def comment_message(shape: CommentShape, stream_id: str) -> pb.Comment:
+    """The comment that a shape was made of."""
+    return pb.Comment(
+        comment_id=shape.comment_id,
+        stream_id=stream_id,
+        author_id=shape.author_id,
+        author_name=shape.author_name,
+        text=shape.text,
+        posted_at_ms=(datetime.fromisoformat(shape.posted_at) - _EPOCH) // _MS,
+        offset_ms=shape.offset_ms,
+        lag_ms=shape.lag_ms,
+        meta_json="" if shape.meta is msgspec.UNSET else bytes(shape.meta).decode(),
     )
 
 
