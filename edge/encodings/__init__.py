@@ -17,6 +17,10 @@ class Encoding(Hashable, Protocol):
         """For metrics."""
 
     @property
+    def content_type(self) -> str:
+        """The HTTP media type; empty for what is no HTTP."""
+
+    @property
     def content_encoding(self) -> str:
         """The HTTP content coding; empty for none."""
 

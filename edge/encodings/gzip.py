@@ -20,6 +20,7 @@ class GzipServerSentEvents:
     """An Encoding."""
 
     name = "sse-gzip"
+    content_type = SSE.content_type
     content_encoding = "gzip"
     tail = b"\x03\x00"
     """An empty final block."""

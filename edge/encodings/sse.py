@@ -11,6 +11,7 @@ class ServerSentEvents:
     """An Encoding. JSON never holds a line break, so each event has one data line."""
 
     name = "sse"
+    content_type = CONTENT_TYPE
     content_encoding = ""
     tail = b""
     too_slow = b""

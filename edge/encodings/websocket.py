@@ -10,6 +10,7 @@ class WebSocketFrames:
     """An Encoding. The frames are the transport: nothing stands around them."""
 
     name = "websocket"
+    content_type = ""
     content_encoding = ""
     heartbeat = ping_frame()
     tail = close_frame(NORMAL, "the stream has ended")
