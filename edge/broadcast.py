@@ -97,7 +97,9 @@ class Broadcast:
         metrics.connections.inc()
 
     def schedule(self, section: Section) -> None:
-        if section not in self._due:
+        # Not "in self._due": as many sections may be due as there are sessions.
+        if not section.is_due:
+            section.is_due = True
             self._due.append(section)
         self._wake.set()
 
@@ -156,7 +158,7 @@ class Broadcast:
 
     async def _write_rounds(self) -> None:
         """Writes what is due, says farewell, closes the dead, and shows a sign of life to who hears nothing."""
-        second = 0
+        second = rounds = 0
         next_beat = trio.current_time() + 1
         while True:
             if not self._due:
@@ -165,6 +167,10 @@ class Broadcast:
             self._wake = trio.Event()
             if self._due:
                 await self._round(self._due.popleft())
+                rounds += 1
+                if rounds % _YIELD_EVERY == 0:
+                    # Sections of one: none of their rounds is long enough to yield by itself.
+                    await trio.lowlevel.checkpoint()
             self._say_farewell()
             if trio.current_time() >= next_beat:
                 next_beat += 1
@@ -174,6 +180,7 @@ class Broadcast:
 
     async def _round(self, section: Section) -> None:
         began = time.perf_counter()
+        section.is_due = False
         pending, section.pending = section.pending, []
         data = b"".join(pending)
         self._current = section
@@ -240,7 +247,7 @@ class Broadcast:
 
     def _fall_behind(self, fd: int, section: Section, rest: bytes, allowance: int = 0) -> None:
         section.fds.pop(fd, None)
-        section.behind[fd] = Backlog(self._backlog_bytes + allowance)
+        section.behind[fd] = Backlog(self._backlog_bytes + max(allowance, section.allowance))
         if self._queue(fd, section, rest):
             self._epoll.modify(fd, self._interest(fd) | select.EPOLLOUT)
 
@@ -326,11 +333,9 @@ class Broadcast:
         section = self._sections.pop(fd, None)
         if section is None:
             return  # it lingers
-        section.fds.pop(fd, None)
-        section.behind.pop(fd, None)
-        section.entering = [entry for entry in section.entering if entry[0] != fd]
         self._parting.pop(fd, None)
         metrics.connections.dec()
+        section.leave(fd)
 
     def _linger(self, fd: int) -> None:
         """Waits for the peer's own end, bounded."""

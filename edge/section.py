@@ -1,6 +1,7 @@
 """One section of a broadcast: where each of its viewers stands between two rounds."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge.hearing import Listener
@@ -23,10 +24,14 @@ class Backlog:
 
 
 class Section:
-    """The viewers of one stream that take the same bytes."""
+    """The viewers of one stream that take the same bytes, or the one viewer that takes bytes of its own."""
 
-    def __init__(self, broadcast: "Broadcast", heartbeat: bytes, too_slow: bytes = b"") -> None:
+    def __init__(
+        self, broadcast: "Broadcast", heartbeat: bytes, too_slow: bytes = b"", emptied: Callable[[], None] | None = None
+    ) -> None:
+        """``emptied`` is called whenever the last viewer has gone."""
         self._broadcast = broadcast
+        self._emptied = emptied
         self.heartbeat = heartbeat
         self.too_slow = too_slow
         """Tells one that it is cut for being behind; empty where that can't be told."""
@@ -37,6 +42,9 @@ class Section:
         """(descriptor, how much of ``pending`` it has seen): they came while a round was due or under way."""
         self.pending: list[bytes] = []
         self.written_at = 0.0
+        self.allowance = 0
+        """Bytes that may wait for one of them over the bound that holds for all."""
+        self.is_due = False
         self.is_ending = False
 
     def __len__(self) -> int:
@@ -67,6 +75,14 @@ class Section:
             if fd not in self.behind:
                 self.fds[fd] = None
         self.entering.clear()
+
+    def leave(self, fd: int) -> None:
+        """A descriptor is about to be closed."""
+        self.fds.pop(fd, None)
+        self.behind.pop(fd, None)
+        self.entering = [entry for entry in self.entering if entry[0] != fd]
+        if self._emptied is not None and not len(self):
+            self._emptied()
 
     def end(self, farewell: bytes) -> None:
         """Everyone's last bytes; they are closed once they have taken them."""

@@ -398,3 +398,49 @@ def is_open(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_a_section_tells_when_its_last_viewer_has_gone(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, _):
+        gone_at: list[int] = []
+        section = Section(broadcast, b"*", emptied=lambda: gone_at.append(len(broadcast)))
+        first, second = peers(2)
+        section.seat(first.fd, b"")
+        section.seat(second.fd, b"")
+        first.socket.close()
+        await gone(broadcast, 1)
+        assert gone_at == []
+        section.end(b"bye")
+        assert await second.read_to_end() == b"bye"
+        assert gone_at == [0]
+        second.socket.close()
+
+
+async def test_many_sections_of_one_viewer_leave_the_loop_to_others_in_between(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, _):
+        viewers = peers(600)
+        sections = [Section(broadcast, b"*") for _ in viewers]
+        for section, viewer in zip(sections, viewers, strict=True):
+            section.seat(viewer.fd, b"")
+        for section in sections:
+            section.push(b"own")
+        seen_due = set()
+        while any(section.is_due for section in sections):
+            await trio.lowlevel.checkpoint()
+            seen_due.add(sum(section.is_due for section in sections))
+        assert any(0 < due < 600 for due in seen_due)
+        for viewer in viewers:
+            assert await viewer.read(3) == b"own"
+            viewer.socket.close()
+
+
+async def test_a_section_may_let_one_of_its_viewers_wait_for_more(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, _):
+        (viewer,) = peers(1)
+        section = Section(broadcast, b"*")
+        section.allowance = 1 << 22
+        section.seat(viewer.fd, b"")
+        section.push(b"x" * (1 << 22))
+        section.push(b"last")
+        assert (await viewer.read((1 << 22) + 4)).endswith(b"xlast")
+        viewer.socket.close()
