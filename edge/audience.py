@@ -11,8 +11,9 @@ from edge.broadcast import Broadcast
 from edge.encodings import Encoding
 from edge.events import FeedEvent
 from edge.hearing import Listener
-from edge.memory import Window
+from edge.sampling import Selection
 from edge.section import Section
+from edge.window import Portion, Window
 
 END = b""
 """Stands behind the last bytes of a viewer's outbox."""
@@ -25,12 +26,22 @@ class Viewer:
     has; its cursor stays good, so it comes back for the rest and delays nobody meanwhile.
     """
 
-    __slots__ = ("_abort", "_backlog", "_bytes", "_outbox", "_wake", "encoding", "is_leaving", "skip_through")
+    __slots__ = (
+        "_abort", "_backlog", "_bytes", "_outbox", "_wake", "encoding", "is_leaving", "selection", "skip_through",
+    )  # fmt: skip
 
     def __init__(
-        self, encoding: Encoding, first: bytes, backlog: int, abort: Callable[[], None], skip_through: int = 0
+        self,
+        encoding: Encoding,
+        selection: Selection,
+        first: bytes,
+        backlog: int,
+        abort: Callable[[], None],
+        *,
+        skip_through: int = 0,
     ) -> None:
         self.encoding = encoding
+        self.selection = selection
         self._outbox: deque[bytes] = deque((first,))
         self._bytes = len(first)
         # A snapshot is its own allowance: joining must not count as being behind.
@@ -95,7 +106,8 @@ class Audience:
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
         self._viewers: set[Viewer] = set()
-        self._sections: dict[str, tuple[Encoding, Section]] = {}
+        self._sections: dict[tuple[str, Selection], tuple[Encoding, Section]] = {}
+        """By the encoding's name, and which comments are given."""
 
     def __len__(self) -> int:
         return len(self._viewers) + sum(len(section) for _, section in self._sections.values())
@@ -111,33 +123,38 @@ class Audience:
     def seat(self, viewer: Viewer, fd: int) -> None:
         """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
         waiting = viewer.take()
-        self.take_in(fd, viewer.encoding, viewer.encoding.frame(waiting) if waiting else b"")
+        self.take_in(fd, viewer.encoding, viewer.selection, viewer.encoding.frame(waiting) if waiting else b"")
 
-    def take_in(self, fd: int, encoding: Encoding, first: bytes, listener: Listener | None = None) -> None:
+    def take_in(
+        self, fd: int, encoding: Encoding, selection: Selection, first: bytes, listener: Listener | None = None
+    ) -> None:
         """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed.
 
         ``listener`` hears what it sends; without one it is not read.
         """
-        found = self._sections.get(encoding.name)
+        found = self._sections.get((encoding.name, selection))
         if found is None:
             section = Section(self._broadcast, encoding.frame(encoding.heartbeat), encoding.too_slow)
-            found = self._sections[encoding.name] = (encoding, section)
+            found = self._sections[encoding.name, selection] = (encoding, section)
         found[1].seat(fd, first, listener)
 
     def show(self, window: Window) -> None:
         """Gives a window to everyone; whole windows, in order."""
-        metrics.deliveries.inc(window.comment_count * len(self))
-        for encoding, section in self._sections.values():
+        for (_, selection), (encoding, section) in self._sections.items():
             if len(section):
-                section.push(encoding.frame(window.encoded(encoding)))
+                portion = window.of(selection)
+                section.push(encoding.frame(portion.encoded(encoding)))
+                _count(portion, len(section))
         for viewer in self._viewers:
-            viewer.write(window.after(viewer.skip_through, viewer.encoding))
+            portion = window.of(viewer.selection)
+            viewer.write(portion.after(viewer.skip_through, viewer.encoding))
+            _count(portion, 1)
 
     def tell(self, event: FeedEvent) -> None:
         """Gives everyone something that stands outside the log, or a snapshot that replaces what they have."""
-        told = {name: encoding.events([event]) for name, (encoding, _) in self._sections.items()}
-        for name, (encoding, section) in self._sections.items():
-            section.push(encoding.frame(told[name]))
+        told = {encoding.name: encoding.events([event]) for encoding, _ in self._sections.values()}
+        for encoding, section in self._sections.values():
+            section.push(encoding.frame(told[encoding.name]))
         for viewer in self._viewers:
             name = viewer.encoding.name
             if name not in told:
@@ -158,3 +175,9 @@ class Audience:
         staying = [viewer for viewer in self._viewers if not viewer.is_leaving]
         for viewer in staying[: math.ceil(len(staying) / share)]:
             viewer.end(viewer.encoding.farewell(retry_ms))
+
+
+def _count(portion: Portion, viewers: int) -> None:
+    metrics.deliveries.inc(portion.comments * viewers)
+    if portion.omitted:
+        metrics.omitted.inc(portion.omitted * viewers)

@@ -25,7 +25,7 @@ from edge.plain_http import Head, date_now, given_back
 from edge.post_connection import PostConnection
 from edge.requests import Query
 from edge.state import Edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, decide_now
+from edge.subscribe import SUBSCRIBE_PARAMETERS, Wish, decide_now, read_selection
 from edge.upgrade import forwarded_address, is_opening, read_opening, switching_protocols
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
@@ -131,31 +131,32 @@ class Door:
 
     def _subscribe(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
         edge = self._edge
-        encoding = feed_encoding(head.text(b"accept-encoding"))
         query = Query(head.query(), SUBSCRIBE_PARAMETERS)
         identity = edge.authenticator.identify(head.text(b"authorization"))
         cursor = head.text(b"last-event-id") or query.text("last_event_id")
-        admission = decide_now(edge.feeds, identity, stream_id, cursor, encoding)
+        wish = Wish(cursor, feed_encoding(head.text(b"accept-encoding")), read_selection(query))
+        admission = decide_now(edge.feeds, identity, stream_id, wish)
         if admission is None:
             return False
         origin = head.text(b"origin")
-        first = _response_head(encoding, origin, edge.origins, date_now()) + encoding.frame(admission.first)
-        admission.topic.audience.take_in(connection.detach(), encoding, first)
+        head_bytes = _response_head(wish.encoding, origin, edge.origins, date_now())
+        first = head_bytes + wish.encoding.frame(admission.first)
+        admission.topic.audience.take_in(connection.detach(), wish.encoding, wish.selection, first)
         metrics.joins.labels("accepted").inc()
         return True
 
     def _open_socket(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
         edge = self._edge
         origin, host = head.text(b"origin"), head.text(b"host")
-        identity, cursor = read_opening(edge, head.query(), head.text(b"authorization"), origin, host)
-        admission = decide_now(edge.feeds, identity, stream_id, cursor, WEBSOCKET)
+        opening = read_opening(edge, head.query(), head.text(b"authorization"), origin, host)
+        admission = decide_now(edge.feeds, opening.identity, stream_id, opening.wish)
         if admission is None:
             return False
         topic = admission.topic
         address = forwarded_address(edge, head.text(b"x-forwarded-for"))
         first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first
-        conversation = Conversation(edge, topic.stream_id, identity, address)
-        topic.audience.take_in(connection.detach(), WEBSOCKET, first, conversation)
+        conversation = Conversation(edge, topic.stream_id, opening.identity, address)
+        topic.audience.take_in(connection.detach(), WEBSOCKET, opening.wish.selection, first, conversation)
         metrics.joins.labels("accepted").inc()
         return True
 

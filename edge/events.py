@@ -75,6 +75,13 @@ def viewers_event(count: int) -> FeedEvent:
     )
 
 
+def omitted_event(count: int) -> FeedEvent:
+    """How many comments were left out of what came before it; outside the log."""
+    return FeedEvent(
+        b"omitted", b'{"count":%d}' % count, b"", lambda: feed.WatchResponse(batch=feed.FeedBatch(omitted=count))
+    )
+
+
 def ended_event(ended_at_ms: int) -> FeedEvent:
     """The end, told again to someone who came after it. gRPC has told it by the snapshot's state."""
     return FeedEvent(b"stream_ended", encode({"ended_at": rfc3339(ended_at_ms)}), b"")

@@ -1,59 +1,21 @@
 """What the edge remembers of one stream's feed: the last comments, and the windows of the last seconds. Pure."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from edge.encodings import Encoding
-from edge.events import FeedEvent, ended_event, snapshot_event, window_events
+from edge.events import FeedEvent, ended_event, snapshot_event
+from edge.sampling import Part, Sampler, Selection, part_events
 from edge.shapes import CommentShape, comment_shape
+from edge.window import Window
 from livecomments.cursor import Cursor
 from livecomments.v1 import comment_pb2 as pb
 from livecomments.v1 import feed_service_pb2 as feed
 
 HISTORY = 100
 """Comments in a snapshot."""
-
-
-class Window:
-    """What fanout sent at once, encoded once for each encoding in use."""
-
-    __slots__ = ("_encoded", "_events", "at", "epoch", "messages")
-
-    def __init__(self, epoch: str, messages: tuple[feed.FeedMessage, ...], viewers: int, at: float) -> None:
-        self.epoch = epoch
-        self.messages = messages
-        """In the log's order, never empty."""
-        self.at = at
-        """Monotonic seconds."""
-        self._events = window_events(epoch, messages, viewers)
-        self._encoded: dict[str, bytes] = {}
-
-    @property
-    def last_seq(self) -> int:
-        return self.messages[-1].seq
-
-    @property
-    def event_count(self) -> int:
-        return sum(len(message.events.events) for message in self.messages)
-
-    @property
-    def comment_count(self) -> int:
-        return sum(event.WhichOneof("kind") == "posted" for message in self.messages for event in message.events.events)
-
-    def encoded(self, encoding: Encoding) -> bytes:
-        """All of it."""
-        data = self._encoded.get(encoding.name)
-        if data is None:
-            data = self._encoded[encoding.name] = encoding.events(self._events)
-        return data
-
-    def after(self, seq: int, encoding: Encoding) -> bytes:
-        """The part behind ``seq``: another edge cut its windows elsewhere, or a client saw only a part of this one."""
-        if self.messages[0].seq > seq:
-            return self.encoded(encoding)
-        unseen = [message for message in self.messages if message.seq > seq]
-        return encoding.events(window_events(self.epoch, unseen, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +42,8 @@ class Limits:
     keep_s: float
     resume_events: int
     resume_bytes: int
+    comments_per_second: int = 0
+    """What one viewer is given of a feed that no one could read; 0: all."""
 
 
 class FeedMemory:
@@ -93,6 +57,7 @@ class FeedMemory:
         """Every event after this seq stands in a window here."""
         self.stream = snapshot.stream
         self.viewers = snapshot.viewers
+        self._sampler = Sampler(limits.comments_per_second, snapshot.comments)
         self._comments: deque[CommentShape] = deque((comment_shape(c) for c in snapshot.comments), HISTORY)
         self._windows: deque[Window] = deque()
         self._snapshots: dict[str, bytes] = {}
@@ -109,7 +74,8 @@ class FeedMemory:
         for message in messages:
             for event in message.events.events:
                 self._apply(event)
-        window = Window(self.cursor.epoch, messages, self.viewers, now)
+        sample = [self._sampler.sample(message) for message in messages]
+        window = Window(self.cursor.epoch, sample, self.viewers, now)
         self.cursor = replace(self.cursor, seq=window.last_seq)
         self._windows.append(window)
         self._snapshots.clear()
@@ -143,29 +109,45 @@ class FeedMemory:
         """The first event of a resume that succeeds: no comments, and the client's own cursor."""
         return snapshot_event(self.stream, self.viewers, (), cursor, recovered=True)
 
-    def since(self, cursor: Cursor, encoding: Encoding) -> Missed | TooOld | Unservable:
+    def since(self, cursor: Cursor, encoding: Encoding, selection: Selection) -> Missed | TooOld | Unservable:
         """What came after a cursor. One ahead of this memory has missed nothing yet."""
         if cursor.epoch != self.cursor.epoch:
             return Unservable()
         if cursor.seq < self.floor:
             return TooOld()
-        windows = [window for window in self._windows if window.last_seq > cursor.seq]
-        data = b"".join(window.after(cursor.seq, encoding) for window in windows)
-        if not self.may_give(sum(window.event_count for window in windows), len(data)):
+        missed = [window.of(selection) for window in self._windows_after(cursor.seq)]
+        events = sum(portion.events for portion in missed)
+        if not self.may_give(events, 0):
             return Unservable()
-        return Missed(data)
+        data = b"".join(portion.after(cursor.seq, encoding) for portion in missed)
+        return Missed(data) if self.may_give(events, len(data)) else Unservable()
 
-    def messages_after(self, seq: int) -> list[feed.FeedMessage]:
+    def parts_after(self, seq: int, selection: Selection) -> list[Part]:
         """What memory holds behind ``seq``, in order; all there is when ``seq`` is not below the floor."""
-        return [message for window in self._windows for message in window.messages if message.seq > seq]
+        windows = self._windows_after(seq)
+        return [part for window in windows for part in window.of(selection).parts if part.message.seq > seq]
+
+    def older(self, messages: Iterable[feed.FeedMessage], selection: Selection) -> list[Part]:
+        """The selection of messages of this stream that memory does not hold."""
+        if selection is Selection.ALL:
+            return [Part(message) for message in messages]
+        # Nothing is known of what came before them.
+        sampler = Sampler(self._limits.comments_per_second)
+        return [sampler.sample(message) for message in messages]
 
     def may_give(self, events: int, size: int) -> bool:
         """Whether a resume may bring so many events and bytes; over that a fresh snapshot serves better."""
         return events <= self._limits.resume_events and size <= self._limits.resume_bytes
 
-    def encode(self, messages: Iterable[feed.FeedMessage], encoding: Encoding) -> bytes:
-        """Messages of this stream that memory does not hold."""
-        return encoding.events(window_events(self.cursor.epoch, messages, self.viewers))
+    def encode(self, parts: Sequence[Part], encoding: Encoding) -> bytes:
+        """Parts of this stream that memory does not hold."""
+        return encoding.events(part_events(self.cursor.epoch, parts, self.viewers))
+
+    def _windows_after(self, seq: int) -> list[Window]:
+        # From the end: most who come back were away for a moment.
+        found = list(takewhile(lambda window: window.last_seq > seq, reversed(self._windows)))
+        found.reverse()
+        return found
 
     def _apply(self, event: pb.Event) -> None:
         match event.WhichOneof("kind"):

@@ -7,6 +7,7 @@ _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 connections = Gauge("livecomments_edge_connections", "Viewers that are connected")
 topics = Gauge("livecomments_edge_topics", "Streams that are watched here")
 deliveries = Counter("livecomments_edge_deliveries_total", "Comments handed to viewers (comments x viewers)")
+omitted = Counter("livecomments_edge_omitted_total", "Comments left out of samples (comments x viewers)")
 joins = Counter("livecomments_edge_joins_total", "Subscribes answered", ["outcome"])
 dropped_viewers = Counter("livecomments_edge_viewers_behind_total", "Viewers closed because they could not keep up")
 bad_sockets = Counter(

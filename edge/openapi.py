@@ -26,6 +26,13 @@ _STREAM_ID: Json = {
     "required": True,
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
+_ALL: Json = {
+    "name": "all",
+    "in": "query",
+    "description": "1: all comments of a feed that is sampled because no one could read it; for the stream's host and "
+    "its moderators.",
+    "schema": {"enum": ["0", "1"], "default": "0"},
+}
 _ALWAYS = (Reason.INVALID_FIELD, Reason.OVERLOADED)
 _WRITES = (*_ALWAYS, Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.BODY_TOO_LARGE, Reason.MALFORMED_BODY)
 _POSTS = (
@@ -104,6 +111,7 @@ def _paths() -> Json:
                 (*_READS, Reason.BAD_PAGE_TOKEN, Reason.BAD_CURSOR, Reason.DRAINING),
                 query=[
                     _query("since", {"type": "string", "description": "Cursor; empty for a snapshot"}),
+                    _ALL,
                     _query("wait", {"type": "number", "minimum": 0, "maximum": 60, "default": 25}),
                     _query("start_time", {"type": "number", "minimum": 0, "default": 0}),
                     _query("duration", {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 60}),
@@ -155,11 +163,12 @@ def _subscribe() -> Json:
         query=[
             {"name": "Last-Event-ID", "in": "header", "description": "Cursor.", "schema": {"type": "string"}},
             _query("last_event_id", {"type": "string", "description": "The same; the header wins."}),
+            _ALL,
         ],
     )  # fmt: skip
     operation["responses"]["200"] = {
         "description": "snapshot first, then new_comment (an array), delete_comment, pinned_comment, unpinned_comment, "
-        "stream_updated, stream_ending, stream_ended, viewers",
+        "stream_updated, stream_ending, stream_ended, viewers, omitted",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     operation["responses"]["204"] = {"description": "The stream has ended, and the cursor has seen all of it."}
@@ -170,7 +179,7 @@ def _feed() -> Json:
     operation = _operation(
         "Watch a stream over a WebSocket, and post on the same connection", {},
         (*_READS, Reason.BAD_CURSOR, Reason.DRAINING),
-        query=[_query("cursor", {"type": "string", "description": "The last id that was seen."})],
+        query=[_query("cursor", {"type": "string", "description": "The last id that was seen."}), _ALL],
     )  # fmt: skip
     operation["responses"]["101"] = {
         "description": 'Text frames {"event", "id"?, "data"} with the names of the server-sent events. A client may '

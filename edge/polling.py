@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import trio
 
-from edge.events import FeedEvent, ended_event, window_events
+from edge.events import FeedEvent, ended_event
 from edge.feeds import Feeds, Topic
 from edge.memory import FeedMemory
+from edge.sampling import Part, Selection, part_events
 from edge.subscribe import parse_cursor, require_watch
 from livecomments.cursor import Cursor
 from livecomments.errors import Refusal
@@ -28,6 +30,18 @@ class PollEvent(msgspec.Struct, omit_defaults=True):
     id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PollWish:
+    """What is asked for."""
+
+    cursor: str
+    """Empty for a snapshot."""
+    selection: Selection
+    wait_s: float
+    limit: int
+    """Events, at least 1."""
+
+
 class PollAnswer(msgspec.Struct):
     """What came after the cursor, and where to go on."""
 
@@ -36,25 +50,23 @@ class PollAnswer(msgspec.Struct):
     poll_after_ms: int
 
 
-async def poll(
-    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, *, wait_s: float, limit: int
-) -> PollAnswer:
+async def poll(feeds: Feeds, identity: Identity, stream_id: str, wish: PollWish) -> PollAnswer:
     """Answers at once when something came after the cursor, else as soon as it comes or after ``wait_s``.
 
     An empty cursor, or one that can't be served, brings a snapshot; never a part of what was missed. An answer holds
     whole log messages: it may go beyond ``limit`` events by what one message holds. Raises Refusal as a subscribe does.
     """
-    cursor = parse_cursor(cursor_text, "since")
+    cursor = parse_cursor(wish.cursor, "since")
     async with feeds.topic(stream_id) as (topic, memory):
-        require_watch(identity, memory.stream)
+        require_watch(identity, memory.stream, wish.selection)
         if cursor is None:
             return _snapshot(memory)
-        with trio.move_on_after(wait_s):
+        with trio.move_on_after(wish.wait_s):
             while not _has_more(topic, cursor):
                 await topic.changed.wait()
-        messages = await _after(feeds, topic, cursor)
+        parts = await _after(feeds, topic, cursor, wish.selection)
         now = topic.memory or memory
-        return _snapshot(now) if messages is None else _answer(now, cursor, messages, limit)
+        return _snapshot(now) if parts is None else _answer(now, cursor, parts, wish.limit)
 
 
 def _has_more(topic: Topic, cursor: Cursor) -> bool:
@@ -63,7 +75,7 @@ def _has_more(topic: Topic, cursor: Cursor) -> bool:
     return memory.has_ended or memory.cursor.epoch != cursor.epoch or memory.cursor.seq > cursor.seq
 
 
-async def _after(feeds: Feeds, topic: Topic, cursor: Cursor) -> list[feed.FeedMessage] | None:
+async def _after(feeds: Feeds, topic: Topic, cursor: Cursor, selection: Selection) -> list[Part] | None:
     """All that came after the cursor; None when that can't be had whole."""
     memory = topic.memory
     assert memory is not None
@@ -79,19 +91,19 @@ async def _after(feeds: Feeds, topic: Topic, cursor: Cursor) -> list[feed.FeedMe
         if memory is None or memory.cursor.epoch != cursor.epoch:
             return None
     reached = older[-1].seq if older else cursor.seq
-    return older + memory.messages_after(reached)
+    return memory.older(older, selection) + memory.parts_after(reached, selection)
 
 
-def _answer(memory: FeedMemory, cursor: Cursor, messages: Sequence[feed.FeedMessage], limit: int) -> PollAnswer:
-    taken: list[feed.FeedMessage] = []
+def _answer(memory: FeedMemory, cursor: Cursor, parts: Sequence[Part], limit: int) -> PollAnswer:
+    taken: list[Part] = []
     count = 0
-    for message in messages:
+    for part in parts:
         if count >= limit:
             break
-        taken.append(message)
-        count += len(message.events.events)
-    events = window_events(memory.cursor.epoch, taken, memory.viewers)
-    reached = Cursor(cursor.epoch, taken[-1].seq) if taken else cursor
+        taken.append(part)
+        count += len(part.message.events.events)
+    events = part_events(memory.cursor.epoch, taken, memory.viewers)
+    reached = Cursor(cursor.epoch, taken[-1].message.seq) if taken else cursor
     if memory.has_ended and reached.seq >= memory.cursor.seq:
         if not taken:
             events = [ended_event(memory.stream.ended_at_ms)]

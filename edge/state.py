@@ -69,7 +69,12 @@ class Edge:
 async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
     """Everything, for as long as the context is open; raises SettingsError."""
     service = ((SERVICE_TOKEN_KEY, settings.service_token()),)
-    limits = Limits(settings.edge_resume_s, settings.edge_resume_max_events, settings.edge_resume_max_bytes)
+    limits = Limits(
+        settings.edge_resume_s,
+        settings.edge_resume_max_events,
+        settings.edge_resume_max_bytes,
+        settings.edge_max_comments_per_second,
+    )
     broadcast = Broadcast(settings.edge_backlog_bytes, settings.edge_heartbeat_s)
     storages = Storages(settings.storage_urls)
     try:

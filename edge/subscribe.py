@@ -9,12 +9,27 @@ from edge.audience import Viewer
 from edge.encodings import Encoding
 from edge.feeds import Feeds, Topic
 from edge.memory import FeedMemory, Missed, TooOld, Unservable
+from edge.requests import Query
+from edge.sampling import Selection
 from livecomments.cursor import BadCursor, Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_pb2 as pb
+from livecomments.v1.comment_service_pb2 import ROLE_VIEWER
 
-SUBSCRIBE_PARAMETERS = frozenset({"last_event_id"})
+SUBSCRIBE_PARAMETERS = frozenset({"last_event_id", "all"})
+
+_SELECTIONS = {"0": Selection.SAMPLE, "1": Selection.ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a viewer asks for."""
+
+    cursor: str
+    """Where it was; empty for a fresh start."""
+    encoding: Encoding
+    selection: Selection = Selection.SAMPLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +37,7 @@ class Admission:
     """What a viewer is given: ``first`` to begin with, then the topic's windows after ``skip_through``."""
 
     topic: Topic
-    encoding: Encoding
+    wish: Wish
     first: bytes
     skip_through: int
     is_over: bool
@@ -30,10 +45,11 @@ class Admission:
 
     def enter(self, backlog: int, abort: Callable[[], None]) -> Viewer:
         """Makes the viewer one of the audience. No await may stand between the decision and this."""
-        viewer = Viewer(self.encoding, self.first, backlog, abort, self.skip_through)
+        wish = self.wish
+        viewer = Viewer(wish.encoding, wish.selection, self.first, backlog, abort, skip_through=self.skip_through)
         self.topic.audience.enter(viewer)
         if self.is_over:
-            viewer.end(self.encoding.tail)
+            viewer.end(wish.encoding.tail)
         return viewer
 
     def may_be_seated(self, viewer: Viewer) -> bool:
@@ -52,28 +68,24 @@ class NothingMore(Exception):
 
 
 @asynccontextmanager
-async def admit(
-    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, encoding: Encoding
-) -> AsyncIterator[Admission]:
+async def admit(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) -> AsyncIterator[Admission]:
     """Decides a subscribe; the topic is held for as long as the context is open.
 
     Raises Refusal (BAD_CURSOR, STREAM_NOT_FOUND, UNAUTHENTICATED, FORBIDDEN, OVERLOADED) or NothingMore.
     """
-    cursor = parse_cursor(cursor_text)
+    cursor = parse_cursor(wish.cursor)
     async with feeds.topic(stream_id) as (topic, memory):
-        require_watch(identity, memory.stream)
-        decided = _decide(topic, memory, cursor, encoding)
+        require_watch(identity, memory.stream, wish.selection)
+        decided = _decide(topic, memory, cursor, wish)
         if decided is None:
             raise NothingMore
         if isinstance(decided, TooOld):
             assert cursor is not None
-            decided = await _resume_from_log(feeds, topic, cursor, encoding)
+            decided = await _resume_from_log(feeds, topic, cursor, wish)
         yield decided
 
 
-def decide_now(
-    feeds: Feeds, identity: Identity, stream_id: str, cursor_text: str, encoding: Encoding
-) -> Admission | None:
+def decide_now(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) -> Admission | None:
     """The same without waiting for anyone; None when that can't be, or when nothing is to be shown.
 
     Raises Refusal. No await may stand between the decision and the seat.
@@ -81,24 +93,24 @@ def decide_now(
     topic = feeds.known(stream_id)
     if topic is None or topic.memory is None:
         return None
-    require_watch(identity, topic.memory.stream)
-    decided = _decide(topic, topic.memory, parse_cursor(cursor_text), encoding)
+    require_watch(identity, topic.memory.stream, wish.selection)
+    decided = _decide(topic, topic.memory, parse_cursor(wish.cursor), wish)
     if not isinstance(decided, Admission) or decided.is_over or decided.skip_through > topic.memory.cursor.seq:
         return None
     return decided
 
 
-def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, encoding: Encoding) -> Admission | TooOld | None:
+def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, wish: Wish) -> Admission | TooOld | None:
     """None: the stream has ended, and the cursor has seen all of it."""
     if cursor is None:
-        return _fresh(topic, encoding)
+        return _fresh(topic, wish)
     if memory.has_ended and cursor.epoch == memory.cursor.epoch and cursor.seq >= memory.cursor.seq:
         return None
-    match memory.since(cursor, encoding):
+    match memory.since(cursor, wish.encoding, wish.selection):
         case Missed(data):
-            return _resumed(topic, memory, cursor, encoding, data, skip_through=cursor.seq)
+            return _resumed(topic, wish, cursor, data, skip_through=cursor.seq)
         case Unservable():
-            return _fresh(topic, encoding)
+            return _fresh(topic, wish)
         case TooOld() as too_old:
             return too_old
 
@@ -111,46 +123,56 @@ def parse_cursor(text: str, name: str = "Last-Event-ID") -> Cursor | None:
         raise Refusal(Reason.BAD_CURSOR, f"{name} is not a cursor of this system") from error
 
 
-def require_watch(identity: Identity, stream: pb.Stream) -> None:
-    """Raises UNAUTHENTICATED without a token, FORBIDDEN with one that does not open this private stream."""
+def read_selection(query: Query) -> Selection:
+    """Whether all comments are asked for; raises Refusal(INVALID_FIELD)."""
+    return query.choice("all", _SELECTIONS, Selection.SAMPLE)
+
+
+def require_watch(identity: Identity, stream: pb.Stream, selection: Selection) -> None:
+    """Raises UNAUTHENTICATED without a token, FORBIDDEN with one that does not open this private stream, or that may
+    not have all of a feed.
+    """
+    reason = Reason.FORBIDDEN if identity.is_user else Reason.UNAUTHENTICATED
     if not identity.may_watch(stream):
-        reason = Reason.FORBIDDEN if identity.is_user else Reason.UNAUTHENTICATED
         raise Refusal(reason, "this stream is private: a token that names it is needed")
+    if selection is Selection.ALL and identity.role_in(stream) == ROLE_VIEWER:
+        raise Refusal(reason, "all=1: only the stream's host and its moderators may have all of a feed")
 
 
-async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, encoding: Encoding) -> Admission:
+async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wish) -> Admission:
     try:
         messages = await feeds.backfill(topic.stream_id, cursor)
     except Refusal:
         # Never a part: who can't have all that was missed begins afresh, and is told so.
-        return _fresh(topic, encoding)
+        return _fresh(topic, wish)
     memory = topic.memory
     assert memory is not None
     if memory.cursor.epoch != cursor.epoch:
-        return _fresh(topic, encoding)
+        return _fresh(topic, wish)
     reached = messages[-1].seq if messages else cursor.seq
     # The log was read after memory's floor was passed, so up to there nothing is missing; memory has what came after.
-    after = memory.since(Cursor(cursor.epoch, max(reached, memory.floor)), encoding)
+    after = memory.since(Cursor(cursor.epoch, max(reached, memory.floor)), wish.encoding, wish.selection)
     if not isinstance(after, Missed):
-        return _fresh(topic, encoding)
-    data = memory.encode(messages, encoding) + after.data
-    if not memory.may_give(sum(len(message.events.events) for message in messages), len(data)):
-        return _fresh(topic, encoding)
-    return _resumed(topic, memory, cursor, encoding, data, skip_through=reached)
+        return _fresh(topic, wish)
+    older = memory.older(messages, wish.selection)
+    data = memory.encode(older, wish.encoding) + after.data
+    if not memory.may_give(sum(len(part.message.events.events) for part in older), len(data)):
+        return _fresh(topic, wish)
+    return _resumed(topic, wish, cursor, data, skip_through=reached)
 
 
-def _fresh(topic: Topic, encoding: Encoding) -> Admission:
+def _fresh(topic: Topic, wish: Wish) -> Admission:
     memory = topic.memory
     assert memory is not None
-    first = encoding.begin(_retry_ms()) + memory.snapshot(encoding)
-    return Admission(topic, encoding, first, 0, memory.has_ended)
+    first = wish.encoding.begin(_retry_ms()) + memory.snapshot(wish.encoding)
+    return Admission(topic, wish, first, 0, memory.has_ended)
 
 
-def _resumed(
-    topic: Topic, memory: FeedMemory, cursor: Cursor, encoding: Encoding, data: bytes, *, skip_through: int
-) -> Admission:
+def _resumed(topic: Topic, wish: Wish, cursor: Cursor, data: bytes, *, skip_through: int) -> Admission:
+    memory, encoding = topic.memory, wish.encoding
+    assert memory is not None
     first = encoding.begin(_retry_ms()) + encoding.events([memory.recovered(cursor)]) + data
-    return Admission(topic, encoding, first, skip_through, memory.has_ended)
+    return Admission(topic, wish, first, skip_through, memory.has_ended)
 
 
 def _retry_ms() -> int:

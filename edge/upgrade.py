@@ -1,19 +1,29 @@
 """The opening of a WebSocket (RFC 6455, section 4): who may open one, and how it is answered."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from wsproto.handshake import WEBSOCKET_VERSION
 from wsproto.utilities import generate_accept_token
 
+from edge.encodings.websocket import WEBSOCKET
 from edge.headers import is_allowed
 from edge.limits import client_address
 from edge.requests import Query
 from edge.state import Edge
-from edge.subscribe import parse_cursor
+from edge.subscribe import Wish, parse_cursor, read_selection
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 
-_PARAMETERS = frozenset({"cursor"})
+_PARAMETERS = frozenset({"cursor", "all"})
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Who opens a WebSocket, and what it asks for."""
+
+    identity: Identity
+    wish: Wish
 
 
 def is_opening(headers: Mapping[bytes, bytes]) -> bool:
@@ -37,18 +47,16 @@ def switching_protocols(key: bytes) -> bytes:
 
 def read_opening(
     edge: Edge, values: Mapping[str, list[str]], authorization: str | None, origin: str | None, host: str | None
-) -> tuple[Identity, str]:
-    """Who opens it, and the cursor to resume from.
-
-    Raises Refusal: INVALID_FIELD, FORBIDDEN, UNAUTHENTICATED, BAD_CURSOR.
-    """
-    cursor = Query(values, _PARAMETERS).text("cursor")
+) -> Opening:
+    """Raises Refusal: INVALID_FIELD, FORBIDDEN, UNAUTHENTICATED, BAD_CURSOR."""
+    query = Query(values, _PARAMETERS)
+    wish = Wish(query.text("cursor"), WEBSOCKET, read_selection(query))
     # CORS does not hold for WebSockets: any page in the world may open one with its visitor's browser.
     if origin is not None and not is_allowed(origin, edge.origins) and origin.partition("://")[2] != host:
         raise Refusal(Reason.FORBIDDEN, "pages of this origin may not open a WebSocket here")
     identity = edge.authenticator.identify(authorization)
-    parse_cursor(cursor, "cursor")
-    return identity, cursor
+    parse_cursor(wish.cursor, "cursor")
+    return Opening(identity, wish)
 
 
 def forwarded_address(edge: Edge, forwarded_for: str | None) -> str:

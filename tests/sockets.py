@@ -38,7 +38,10 @@ class SocketViewer(Viewer):
         cursor: str = "",
         headers: dict[str, str] | None = None,
         reused: bool = False,
+        query: str = "",
     ) -> None:
+        """``query``: parameters besides the cursor, ``a=1&b=2``."""
+        self.query = query
         self.reused = reused
         self.sent_headers = headers or {}
         self.stream_id = stream_id
@@ -65,7 +68,8 @@ class SocketViewer(Viewer):
         headers = dict(self.sent_headers)
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        target = f"/v1/streams/{self.stream_id}/feed" + (f"?cursor={self.cursor}" if self.cursor else "")
+        parameters = [self.query, f"cursor={self.cursor}" if self.cursor else ""]
+        target = f"/v1/streams/{self.stream_id}/feed?{'&'.join(filter(None, parameters))}".rstrip("?")
         extra = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._socket.sendall(self._ws.send(Request(host=self.host, target=target, extra_headers=extra)))
         self._message = ""

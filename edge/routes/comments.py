@@ -12,13 +12,13 @@ from edge.encodings import Encoding
 from edge.encodings.sse import CONTENT_TYPE, SSE
 from edge.headers import event_stream_headers, feed_encoding
 from edge.intake import draft_of, take_post
-from edge.polling import WAIT_MAX_S, poll
+from edge.polling import WAIT_MAX_S, PollWish, poll
 from edge.requests import Query
 from edge.routes.answers import answer, cacheable
 from edge.server import abort_connection, hand_off_connection
 from edge.shapes import CommentShape, comment_shapes
 from edge.state import Edge, body, identify, on_behalf, sender_address, this_edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, NothingMore, admit
+from edge.subscribe import SUBSCRIBE_PARAMETERS, NothingMore, Wish, admit, read_selection
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import history_service_pb2 as history
@@ -69,8 +69,8 @@ async def subscribe(stream_id: str) -> Response:
         return _come_back(
             Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
         )
-    encoding = feed_encoding(request.headers.get("Accept-Encoding"))
-    feed = _feed(edge, identify(), stream_id, cursor, encoding)
+    wish = Wish(cursor, feed_encoding(request.headers.get("Accept-Encoding")), read_selection(query))
+    feed = _feed(edge, identify(), stream_id, wish)
     try:
         first = await anext(feed)
     except NothingMore:
@@ -82,14 +82,12 @@ async def subscribe(stream_id: str) -> Response:
             return _come_back(refusal)
         raise
     metrics.joins.labels("accepted").inc()
-    return _event_stream(_chain(first, feed), encoding)
+    return _event_stream(_chain(first, feed), wish.encoding)
 
 
-async def _feed(
-    edge: Edge, identity: Identity, stream_id: str, cursor: str, encoding: Encoding
-) -> AsyncGenerator[bytes]:
+async def _feed(edge: Edge, identity: Identity, stream_id: str, wish: Wish) -> AsyncGenerator[bytes]:
     abort, hand_off = abort_connection(), hand_off_connection()
-    async with admit(edge.feeds, identity, stream_id, cursor, encoding) as admission:
+    async with admit(edge.feeds, identity, stream_id, wish) as admission:
         if edge.viewers >= edge.settings.edge_max_viewers:
             raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
         viewer = admission.enter(edge.settings.edge_backlog_bytes, abort)
@@ -162,10 +160,11 @@ async def _poll(stream_id: str) -> Response:
     edge = this_edge()
     if edge.is_draining:
         raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
-    query = Query(request.args.to_dict(flat=False), frozenset({"since", "wait", "limit"}))
+    query = Query(request.args.to_dict(flat=False), frozenset({"since", "wait", "limit", "all"}))
     wait_s = query.milliseconds("wait", 25_000, 0, WAIT_MAX_S * 1000) / 1000
     limit = query.integer("limit", 200, 1, 1_000)
-    return answer(await poll(edge.feeds, identify(), stream_id, query.text("since"), wait_s=wait_s, limit=limit))
+    wish = PollWish(query.text("since"), read_selection(query), wait_s, limit)
+    return answer(await poll(edge.feeds, identify(), stream_id, wish))
 
 
 @comments.get("/v1/streams/<stream_id>/comments/recent")

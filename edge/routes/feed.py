@@ -17,9 +17,8 @@ from edge.encodings.websocket import WEBSOCKET
 from edge.server import abort_connection, take_over_connection
 from edge.state import Edge, this_edge
 from edge.subscribe import Admission, NothingMore, admit
-from edge.upgrade import forwarded_address, read_opening, switching_protocols
+from edge.upgrade import Opening, forwarded_address, read_opening, switching_protocols
 from livecomments.errors import Reason, Refusal
-from livecomments.tokens import Identity
 
 feed = Blueprint("feed", __name__)
 
@@ -49,10 +48,8 @@ async def watch_and_post(stream_id: str) -> None:
     edge, headers = this_edge(), websocket.headers
     origin, host = headers.get("Origin"), headers.get("Host")
     try:
-        identity, cursor = read_opening(
-            edge, websocket.args.to_dict(flat=False), headers.get("Authorization"), origin, host
-        )
-        await _watch(edge, identity, stream_id, cursor)
+        opening = read_opening(edge, websocket.args.to_dict(flat=False), headers.get("Authorization"), origin, host)
+        await _watch(edge, stream_id, opening)
     except NothingMore:
         metrics.joins.labels("over").inc()
         await _say_farewell(WEBSOCKET.tail)
@@ -61,10 +58,11 @@ async def watch_and_post(stream_id: str) -> None:
         raise
 
 
-async def _watch(edge: Edge, identity: Identity, stream_id: str, cursor: str) -> None:
+async def _watch(edge: Edge, stream_id: str, opening: Opening) -> None:
     if edge.is_draining:
         raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
-    async with admit(edge.feeds, identity, stream_id, cursor, WEBSOCKET) as admission:
+    identity = opening.identity
+    async with admit(edge.feeds, identity, stream_id, opening.wish) as admission:
         if edge.viewers >= edge.settings.edge_max_viewers:
             raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
         metrics.joins.labels("accepted").inc()
@@ -77,7 +75,7 @@ async def _watch(edge: Edge, identity: Identity, stream_id: str, cursor: str) ->
             # No await stood between the decision and the seat.
             key = websocket.headers["Sec-Websocket-Key"].encode("latin-1")
             first = switching_protocols(key) + admission.first
-            admission.topic.audience.take_in(fd, WEBSOCKET, first, conversation)
+            admission.topic.audience.take_in(fd, WEBSOCKET, opening.wish.selection, first, conversation)
 
 
 async def _serve_here(edge: Edge, admission: Admission, conversation: Conversation) -> None:

@@ -166,6 +166,7 @@ class LocalSystem:
             **os.environ,
             "LIVECOMMENTS_CORE_USER_RATE": "0",
             "LIVECOMMENTS_EDGE_ADDRESS_RATE": "0",
+            "LIVECOMMENTS_EDGE_MAX_COMMENTS_PER_SECOND": "0",
         }
         command = [str(REPOSITORY / ".venv/bin/livecomments"), "up"]
         self.process = subprocess.Popen(

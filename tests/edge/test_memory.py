@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from edge.encodings.sse import SSE
 from edge.memory import FeedMemory, Limits, Missed, TooOld, Unservable
+from edge.sampling import Selection
 from livecomments.cursor import Cursor
 from livecomments.v1 import comment_pb2 as pb
 from livecomments.v1 import feed_service_pb2 as feed
 from tests.edge.test_sse import blocks, other, posted
 
+ALL = Selection.ALL
 LIMITS = Limits(keep_s=30, resume_events=2_000, resume_bytes=2**21)
 
 
@@ -41,7 +43,7 @@ def test_a_resume_at_any_place_gives_what_came_after_it_once(windows: list[list[
             log.append(seq)
         kept.add(feed.FeedBatch(messages=messages), now=0)
     cursor = data.draw(st.integers(0, seq + 3))
-    missed = kept.since(Cursor("ab", cursor), SSE)
+    missed = kept.since(Cursor("ab", cursor), SSE, ALL)
     assert isinstance(missed, Missed)
     assert texts(missed.data) == [f"t{s}" for s in log if s > cursor]
 
@@ -53,30 +55,30 @@ def test_a_window_that_is_told_twice_counts_once() -> None:
     assert kept.add(batch, 0) is None
     overlapping = kept.add(feed.FeedBatch(messages=[posted(2, "b"), posted(3, "c")]), 0)
     assert overlapping is not None
-    assert texts(overlapping.encoded(SSE)) == ["c"]
+    assert texts(overlapping.of(ALL).encoded(SSE)) == ["c"]
 
 
 def test_windows_are_forgotten_after_their_time_and_older_cursors_are_too_old() -> None:
     kept = memory()
     kept.add(feed.FeedBatch(messages=[posted(1, "a")]), now=0)
     kept.add(feed.FeedBatch(messages=[posted(2, "b")]), now=31)
-    assert kept.since(Cursor("ab", 0), SSE) == TooOld()
-    missed = kept.since(Cursor("ab", 1), SSE)
+    assert kept.since(Cursor("ab", 0), SSE, ALL) == TooOld()
+    missed = kept.since(Cursor("ab", 1), SSE, ALL)
     assert isinstance(missed, Missed)
     assert texts(missed.data) == ["b"]
 
 
 def test_a_cursor_of_another_log_can_not_be_served() -> None:
-    assert memory().since(Cursor("other", 0), SSE) == Unservable()
+    assert memory().since(Cursor("other", 0), SSE, ALL) == Unservable()
 
 
 def test_more_than_a_resume_may_bring_is_refused_whole() -> None:
     kept = memory(limits=Limits(keep_s=30, resume_events=2, resume_bytes=2**21))
     kept.add(feed.FeedBatch(messages=[posted(1, "a", "b", "c")]), 0)
-    assert kept.since(Cursor("ab", 0), SSE) == Unservable()
+    assert kept.since(Cursor("ab", 0), SSE, ALL) == Unservable()
     kept = memory(limits=Limits(keep_s=30, resume_events=2_000, resume_bytes=100))
     kept.add(feed.FeedBatch(messages=[posted(1, "a" * 200)]), 0)
-    assert kept.since(Cursor("ab", 0), SSE) == Unservable()
+    assert kept.since(Cursor("ab", 0), SSE, ALL) == Unservable()
 
 
 def test_the_snapshot_follows_the_feed() -> None:

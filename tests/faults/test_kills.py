@@ -18,7 +18,8 @@ POSTERS = 4
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system of this module's own, whose parts may be killed."""
-    with System(tmp_path_factory.mktemp("mortal"), core_user_rate="0", edge_address_rate="0") as running:
+    limits = {"core_user_rate": "0", "edge_address_rate": "0", "edge_max_comments_per_second": "0"}
+    with System(tmp_path_factory.mktemp("mortal"), **limits) as running:
         yield running
 
 
