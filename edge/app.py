@@ -44,7 +44,17 @@ def make_app(edge: Edge) -> QuartTrio:
 async def _refused(refusal: Refusal) -> Response:
     if has_request_context() and refusal.reason is not Reason.BODY_TOO_LARGE:
         await _read_rest()
-    return problem(refusal)
+    return _parting(problem(refusal))
+
+
+def _parting(response: Response) -> Response:
+    """Tells the client of a body that was not read to its end that the connection goes with it.
+
+    Else it may send its next request just as the connection is closed.
+    """
+    if response.status_code == 413 and has_request_context() and request.http_version.startswith("1"):
+        response.headers["Connection"] = "close"
+    return response
 
 
 async def _read_rest() -> None:
@@ -56,7 +66,7 @@ async def _read_rest() -> None:
 async def _http_error(error: HTTPException) -> Response:
     """What Quart itself refuses. Routes that do not exist have no row in the error table, but the same form."""
     if error.code == 413:
-        return problem(Refusal(Reason.BODY_TOO_LARGE, "the body is too large"))
+        return _parting(problem(Refusal(Reason.BODY_TOO_LARGE, "the body is too large")))
     status = error.code or 500
     body = encode({"type": "about:blank", "title": error.name, "status": status})
     response = Response(body, status, content_type="application/problem+json")
