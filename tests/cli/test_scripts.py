@@ -84,7 +84,7 @@ def test_what_is_installed_is_not_installed_again(checkout: Path, lock: str) -> 
 @pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
 def test_a_changed_lock_or_project_is_installed_anew(checkout: Path, changed: str) -> None:
     made_from(checkout, "requirements.lock")
-    put(checkout / ".venv/bin", "uv", 'echo "uv $1 $2"; exit 3')
+    put(checkout / ".venv/uv/bin", "uv", 'echo "uv $1 $2"; exit 3')
     with (checkout / changed).open("a") as file:
         file.write("\n")
     ended = up(checkout)
