@@ -25,18 +25,24 @@ class WatchRequest(_message.Message):
 
     STREAM_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
     cursor: _builtins.str
     """Empty: history on join, then live."""
+    all: _builtins.bool
+    """By way of an edge (gRPC-web): every comment also of a feed that is sampled because no one could read it; for the
+    stream's host and its moderators. FeedService itself leaves nothing out.
+    """
     def __init__(
         self,
         *,
         stream_id: _builtins.str = ...,
         cursor: _builtins.str = ...,
+        all: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "cursor", b"cursor", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
