@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from livecomments.cli.child import Child
+from livecomments.child import Child
 from livecomments.cli.environment import child_environment, stop_deadline_s
 from livecomments.cli.logs import LogFile, parse
 from livecomments.local import nats_server_binary, nats_url, write_nats_config
@@ -42,6 +42,7 @@ class House:
         self._nursery = nursery
         self._on_death: Callable[[Death], None] | None = on_death
         self.children: dict[str, Child] = {}
+        self.logs: dict[str, LogFile] = {}
         self.addresses: dict[str, str] = {}
         """Where each serves, once it does: ``host:port``, for nats-server its URL."""
 
@@ -101,8 +102,10 @@ class House:
         self._spawn(name, [sys.executable, "-P", "-m", name], child_environment(name, settings))
 
     def _spawn(self, name: str, command: list[str], env: Mapping[str, str]) -> None:
-        self.children[name] = Child(name, command, env, LogFile(self._data_dir / "logs" / f"{name}.log"))
-        self._nursery.start_soon(self._watch, self.children[name])
+        log = self.logs[name] = LogFile(self._data_dir / "logs" / f"{name}.log")
+        with log.path.open("ab") as output:
+            self.children[name] = Child(command, env, output)
+        self._nursery.start_soon(self._watch, name)
 
     async def _serves(self, name: str) -> None:
         path = _ports_file(self._data_dir, name)
@@ -110,12 +113,13 @@ class House:
             await trio.sleep(_POLL_S)
         self.addresses[name] = json.loads(path.read_text())["listen"]
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch(self, name: str) -> None:
+        child = self.children[name]
         await child.watch()
         if self._on_death is not None:
-            lines = tuple(parse(line).text for line in child.log.last_lines(_LAST_LINES))
+            lines = tuple(parse(line).text for line in self.logs[name].last_lines(_LAST_LINES))
             on_death, self._on_death = self._on_death, None
-            on_death(Death(child.name, child.epitaph(), child.exit_code or 0, lines))
+            on_death(Death(name, child.epitaph(), child.exit_code or 0, lines))
 
 
 def _ports_file(data_dir: Path, name: str) -> Path:

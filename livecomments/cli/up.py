@@ -148,9 +148,9 @@ class _Run:
     async def _show_warnings(self, house: House) -> None:
         while True:
             await trio.sleep(_LOG_POLL_S)
-            for name, child in house.children.items():
-                notable = [line for line in map(parse, child.log.new_lines()) if line.is_notable]
-                child.log.bound()
+            for name, written in house.logs.items():
+                notable = [line for line in map(parse, written.new_lines()) if line.is_notable]
+                written.bound()
                 # That the others go away is no news once all do.
                 if notable and not self._life.cancel_called:
                     self._screen.warnings(name, notable)

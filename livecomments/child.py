@@ -1,4 +1,4 @@
-"""One process of the local instance."""
+"""A child process, and its end."""
 
 import os
 import signal
@@ -6,10 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import trio
-
-from livecomments.cli.logs import LogFile
 
 _LEASH = Path(__file__).with_name("leash.py")
 
@@ -20,20 +19,25 @@ class Child:
     It has a session of its own, so that the terminal's Ctrl-C reaches nobody but us, and it can't outlive us.
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: LogFile) -> None:
-        self.name = name
-        self.log = log
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        output: IO[bytes] | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        """``output`` is where both of its streams go; None: where ours go. It inherits ``descriptors``."""
         leashed = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command]
-        with log.path.open("ab") as output:
-            # Not trio's open_process: that starts it from a worker thread, whose end would end the child.
-            self._popen = subprocess.Popen(
-                leashed,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        # Not trio's open_process: that starts it from a worker thread, whose end would end the child.
+        self._popen = subprocess.Popen(
+            leashed,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=descriptors,
+        )
         self.pid = self._popen.pid
         self.ended = trio.Event()
         self.exit_code: int | None = None
