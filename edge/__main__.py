@@ -2,8 +2,10 @@
 
 import resource
 import signal
+import socket
 import sys
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 import trio
 
@@ -12,6 +14,7 @@ from edge.door import Door
 from edge.server import Server, listen
 from edge.settings import EdgeSettings
 from edge.state import Edge, open_edge
+from edge.tls import TlsDoor, tls_context
 from livecomments.serving import write_ports
 from livecomments.settings import SettingsError, load, split_address
 from livecomments.telemetry import MetricsServer, configure_logging, log
@@ -21,33 +24,47 @@ _GOODBYE_S = 2.0
 
 
 async def _serve(settings: EdgeSettings) -> None:
-    host, port = split_address("EDGE_LISTEN", settings.edge_listen)
     with (
         MetricsServer("EDGE_METRICS_LISTEN", settings.edge_metrics_listen) as metrics,
         trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        ExitStack() as listening,
     ):
         async with open_edge(settings) as edge:
-            try:
-                listener = listen(host, port)
-            except OSError as error:
-                raise SettingsError(
-                    f"setting LIVECOMMENTS_EDGE_LISTEN: {settings.edge_listen}: {error.strerror}"
-                ) from error
             server = Server(make_app(edge))
-            address = f"{host}:{listener.getsockname()[1]}"
-            door = Door(edge, listener, server.serve)
+            listener = listening.enter_context(_listen("EDGE_LISTEN", settings.edge_listen))
+            doors: list[Door | TlsDoor] = [Door(edge, listener, server.serve)]
+            addresses = {"listen": _address(listener), "metrics": metrics.address}
+            if settings.edge_tls_listen is not None:
+                context = tls_context(settings)
+                listener = listening.enter_context(_listen("EDGE_TLS_LISTEN", settings.edge_tls_listen))
+                doors.append(TlsDoor(listener, context, server.serve))
+                addresses["tls_listen"] = _address(listener)
             async with server.running(), trio.open_nursery() as connections:
                 accepting = trio.CancelScope()
-                connections.start_soon(_accept, door, connections, accepting)
-                log().info("serving", listen=address, metrics=metrics.address)
+                connections.start_soon(_accept, doors, connections, accepting)
+                log().info("serving", **addresses)
                 if settings.ports_file is not None:
-                    write_ports(settings.ports_file, listen=address, metrics=metrics.address)
+                    write_ports(settings.ports_file, **addresses)
                 await anext(aiter(signals))
                 accepting.cancel()
-                listener.close()
+                listening.close()
                 await _drain(edge, server)
                 connections.cancel_scope.cancel()
     log().info("stopped")
+
+
+def _listen(name: str, text: str) -> socket.socket:
+    """Raises SettingsError naming the setting."""
+    host, port = split_address(name, text)
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise SettingsError(f"setting LIVECOMMENTS_{name}: {text}: {error.strerror}") from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _allow_descriptors() -> None:
@@ -56,9 +73,11 @@ def _allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _accept(door: Door, connections: trio.Nursery, accepting: trio.CancelScope) -> None:
+async def _accept(doors: Sequence[Door | TlsDoor], connections: trio.Nursery, accepting: trio.CancelScope) -> None:
     with accepting:
-        await door.run(connections)
+        async with trio.open_nursery() as nursery:
+            for door in doors:
+                nursery.start_soon(door.run, connections)
 
 
 async def _drain(edge: Edge, server: Server) -> None:

@@ -5,11 +5,10 @@ the trial). What is answered here is decided by the same function as behind Quar
 subscribe that can be admitted at once goes to Hypercorn with the bytes already read, so that it alone words refusals.
 """
 
-import errno
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -17,6 +16,7 @@ import httptools
 import trio
 
 from edge import metrics
+from edge.accept import accepted
 from edge.conversation import Conversation
 from edge.encodings import Encoding
 from edge.encodings.websocket import WEBSOCKET
@@ -30,8 +30,6 @@ from edge.upgrade import forwarded_address, is_opening, read_opening, switching_
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
 
-ACCEPTS_PER_TURN = 64
-"""Connections taken before other tasks have their turn: a storm of joins must not starve the broadcast."""
 REQUEST_MAX_BYTES = 16 * 1024
 REST_S = 5.0
 """How long the rest of a subscribe that arrived in part may take."""
@@ -41,8 +39,6 @@ _POST = b"POST /v1/streams/"
 _SUBSCRIBE = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
 _FEED = re.compile(rb"/v1/streams/([^/]+)/feed")
 _NOT_PLAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_PAUSE_S = 0.1
 
 Serve = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
 
@@ -57,23 +53,9 @@ class Door:
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Accepts for ever; what it passes on runs in ``nursery``."""
-        while True:
-            await trio.lowlevel.wait_readable(self._listener)
-            for _ in range(ACCEPTS_PER_TURN):
-                try:
-                    connection, _ = self._listener.accept()
-                except BlockingIOError:
-                    break
-                except OSError as error:
-                    if error.errno in _NO_DESCRIPTORS:
-                        # They wait in the kernel's queue until some viewer has gone.
-                        metrics.accept_failures.labels(errno.errorcode[error.errno]).inc()
-                        log().warning("can't accept", error=error.strerror)
-                        await trio.sleep(_PAUSE_S)
-                    break
-                connection.setblocking(False)
+        async with aclosing(accepted(self._listener)) as connections:
+            async for connection in connections:
                 self._take(connection, nursery)
-            await trio.lowlevel.checkpoint()
 
     def _take(self, connection: socket.socket, nursery: trio.Nursery) -> None:
         data = b""

@@ -21,4 +21,5 @@ feed_lag_seconds = Histogram(
 relay_breaks = Counter("livecomments_edge_relay_breaks_total", "Relay streams that ended and were dialled again")
 round_seconds = Histogram("livecomments_edge_round_seconds", "One write to all viewers of a stream", buckets=_LATENCY_S)
 accept_failures = Counter("livecomments_edge_accept_failures_total", "Connections that could not be accepted", ["why"])
+handshakes = Counter("livecomments_edge_tls_handshakes_total", "TLS handshakes, by how they went", ["outcome"])
 backfills = Counter("livecomments_edge_backfills_total", "Ranges asked of fanout for resumes", ["outcome"])

@@ -204,7 +204,7 @@ class Server:
             await lifespan.wait_for_shutdown()
             nursery.cancel_scope.cancel()
 
-    async def serve(self, stream: trio.abc.HalfCloseableStream) -> None:
+    async def serve(self, stream: trio.abc.Stream) -> None:
         """One connection, to its end or its hand-off."""
         await Connection(self._app, self._config, self._context, self._state, cast("Any", stream))
 

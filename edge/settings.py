@@ -12,6 +12,8 @@ class EdgeSettings(Settings):
 
     edge_listen: str = "127.0.0.1:8080"
     """Where browsers and phones come in, host:port."""
+    edge_tls_listen: str | None = None
+    """The same over TLS, host:port. Needs ``TLS_CERT`` and ``TLS_KEY``."""
     edge_metrics_listen: str = "127.0.0.1:9180"
     """Where Prometheus reads, host:port."""
     core_urls: Addresses = ("127.0.0.1:7101",)

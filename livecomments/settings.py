@@ -43,8 +43,12 @@ class Settings(BaseSettings):
     """Expected ``iss``."""
     edge_jwt_audience: str = "livecomments"
     """Expected ``aud``."""
+    tls_cert: Path | None = None
+    """Certificate chain of the edge's TLS listener (PEM), its own certificate first."""
+    tls_key: Path | None = None
+    """The key that belongs to it (PEM, without a password)."""
     ports_file: Path | None = None
-    """Where a service writes which addresses it took, once it serves (JSON: ``listen``, ``metrics``, ``pid``)."""
+    """Where a service writes which addresses it took, once it serves (JSON: ``listen``, ``metrics``, ``pid``; the edge's ``tls_listen``)."""
     log_shards: Annotated[int, Field(ge=1, le=256)] = 1
     """JetStream streams that the log is spread over."""
     log_replicas: Annotated[int, Field(ge=1, le=5)] = 1

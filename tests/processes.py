@@ -110,6 +110,8 @@ class Service(Process):
         self._settings = settings
         self.address = "127.0.0.1:0"
         self.metrics = "127.0.0.1:0"
+        self.tls_address = ""
+        """Where the edge listens for TLS, if it does."""
         make_secrets(data_dir)
         self._base = {"LIVECOMMENTS_DATA_DIR": str(data_dir), "LIVECOMMENTS_PORTS_FILE": str(self._ports_file)}
         super().__init__(label, [sys.executable, "-m", name], data_dir)
@@ -128,3 +130,4 @@ class Service(Process):
         eventually(lambda: self.alive() and self._ports_file.exists(), f"{self.name} serves")
         ports = json.loads(self._ports_file.read_text())
         self.address, self.metrics = ports["listen"], ports["metrics"]
+        self.tls_address = ports.get("tls_listen", "")
