@@ -23,7 +23,13 @@ class FeedEvent:
 
 
 def snapshot_event(
-    stream: pb.Stream, viewers: int, comments: Iterable[CommentShape], cursor: Cursor, *, recovered: bool
+    stream: pb.Stream,
+    viewers: int,
+    comments: Iterable[CommentShape],
+    cursor: Cursor,
+    *,
+    recovered: bool,
+    degraded: bool = False,
 ) -> FeedEvent:
     """The first event of every feed: the state at a cursor, to be encoded before the stream changes."""
     shown = list(comments)
@@ -32,13 +38,18 @@ def snapshot_event(
         "comments": shown,
         "recovered": recovered,
         "viewers": viewers,
-        "degraded": False,
+        "degraded": degraded,
     }
 
     def respond() -> feed.WatchResponse:
         messages = [comment_message(comment, stream.stream_id) for comment in shown]
         snapshot = feed.Snapshot(
-            stream=stream, comments=messages, cursor=str(cursor), recovered=recovered, viewers=viewers
+            stream=stream,
+            comments=messages,
+            cursor=str(cursor),
+            recovered=recovered,
+            viewers=viewers,
+            degraded=degraded,
         )
         return feed.WatchResponse(snapshot=snapshot)
 
@@ -80,6 +91,11 @@ def omitted_event(count: int) -> FeedEvent:
     return FeedEvent(
         b"omitted", b'{"count":%d}' % count, b"", lambda: feed.WatchResponse(batch=feed.FeedBatch(omitted=count))
     )
+
+
+def degraded_event(degraded: bool) -> FeedEvent:
+    """The feed lags for now, or does not any more; outside the log."""
+    return FeedEvent(b"degraded", encode({"degraded": degraded}), b"")
 
 
 def ended_event(ended_at_ms: int) -> FeedEvent:

@@ -1,6 +1,7 @@
 """The feeds of all streams that are watched here, over one Relay stream to one fanout."""
 
 import itertools
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -14,10 +15,11 @@ from grpc_health.v1 import health_pb2_grpc
 
 from edge import metrics
 from edge.audience import Audience
+from edge.backfills import Backfills
 from edge.broadcast import Broadcast
-from edge.events import viewers_event
+from edge.events import degraded_event, viewers_event
 from edge.memory import FeedMemory, Limits
-from edge.upstream import Duplex, Metadata, collect, duplex, is_well, open_channel
+from edge.upstream import Duplex, Metadata, duplex, is_well, open_channel
 from livecomments.backoff import Backoff
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
@@ -27,9 +29,10 @@ from livecomments.v1.feed_service_pb2_grpc import FeedServiceStub
 
 JOIN_S = 3.0
 """How long a subscribe waits for a topic's first snapshot."""
-BACKFILL_S = 5.0
 LINGER_S = 10.0
 """A topic without viewers is kept for so long."""
+DEGRADED_AFTER_S = 1.0
+"""A feed that nothing is heard of for so long is degraded: its viewers are told."""
 _TICK_S = 1.0
 _STEADY_S = 5.0
 _BACKOFF_MAX_S = 1.0
@@ -85,8 +88,9 @@ class Feeds:
         self._nursery = nursery
         self._topics: dict[str, Topic] = {}
         self._link: Link | None = None
-        self._stub: FeedServiceStub | None = None
-        self._backfills: dict[tuple[str, Cursor], _Shared] = {}
+        self._lost_at = math.inf
+        """Since when nothing can be heard, monotonic seconds; in the far future while something can."""
+        self._backfills = Backfills(nursery, metadata, limits.resume_events)
         self.connected = trio.Event()
         """Set once a fanout was reached for the first time."""
 
@@ -120,37 +124,13 @@ class Feeds:
         topic = self._topics.get(stream_id)
         return topic if topic is not None and topic.memory is not None and topic.refused is None else None
 
-    async def backfill(self, stream_id: str, cursor: Cursor) -> list[pb.FeedMessage]:
-        """What stands in the log after a cursor, up to now, in order. One read serves all who ask at once.
-
-        Raises Refusal when it is too much, trimmed away, or nobody can tell.
+    async def backfill(self, topic: Topic, cursor: Cursor) -> list[pb.FeedMessage]:
+        """What stands in the log after a cursor, as far as the topic's memory does not reach back, in order; it may go
+        on beyond where memory begins, or ends. Raises Refusal as ``Backfills.read`` does.
         """
-        key = (stream_id, cursor)
-        shared = self._backfills.get(key)
-        if shared is None:
-            shared = self._backfills[key] = _Shared()
-            # In the edge's own nursery: the first who asked may go away, the others still want it.
-            self._nursery.start_soon(self._read_backfill, key, shared)
-        await shared.done.wait()
-        if shared.refusal is not None:
-            raise shared.refusal
-        return shared.messages
-
-    async def _read_backfill(self, key: tuple[str, Cursor], shared: "_Shared") -> None:
-        stream_id, cursor = key
-        request = pb.BackfillRequest(stream_id=stream_id, cursor=str(cursor), max_comments=self._limits.resume_events)
-        try:
-            if self._stub is None:
-                raise Refusal(Reason.OVERLOADED, "the feed is not reachable", retry_after_ms=1_000)
-            answers = await collect(self._stub.Backfill, request, timeout_s=BACKFILL_S, metadata=self._metadata)
-            shared.messages = [message for answer in answers for message in answer.batch.messages]
-            metrics.backfills.labels("served").inc()
-        except Refusal as refusal:
-            shared.refusal = refusal
-            metrics.backfills.labels("refused").inc()
-        finally:
-            del self._backfills[key]
-            shared.done.set()
+        memory = topic.memory
+        assert memory is not None
+        return await self._backfills.share(topic.stream_id, cursor, floor=memory.floor, known=memory.cursor.seq)
 
     async def run(self) -> None:
         """Keeps one Relay stream to one of the fanouts; a lost one is dialled again, at another where there is one."""
@@ -160,12 +140,13 @@ class Feeds:
             began = time.monotonic()
             with open_channel(fanout) as channel:
                 if await is_well(health_pb2_grpc.HealthStub(channel)):
-                    self._stub = FeedServiceStub(channel)
-                    async with duplex(self._stub.Relay, metadata=self._metadata) as link:
+                    stub = self._backfills.stub = FeedServiceStub(channel)
+                    async with duplex(stub.Relay, metadata=self._metadata) as link:
                         self.connected.set()
                         log().info("fanout reached", fanout=fanout)
                         await self._follow(link)
                     self._link = None
+                    self._lost_at = min(self._lost_at, time.monotonic())
                     metrics.relay_breaks.inc()
                     log().warning("fanout lost", fanout=fanout, error=_describe(link.ended_by))
             if time.monotonic() - began > _STEADY_S:
@@ -177,7 +158,10 @@ class Feeds:
         while True:
             await trio.sleep(_TICK_S * random.uniform(0.9, 1.1))
             now = time.monotonic()
+            is_cut_off = now - self._lost_at > DEGRADED_AFTER_S
             for topic in list(self._topics.values()):
+                if is_cut_off:
+                    _degrade(topic, True)
                 viewers = len(topic.audience)
                 if viewers != topic.reported and self._link is not None:
                     topic.reported = viewers
@@ -203,6 +187,7 @@ class Feeds:
         for topic in self._topics.values():
             self._join(topic)
         async for response in link:
+            self._lost_at = math.inf
             for update in response.updates:
                 if (watched := self._topics.get(update.stream_id)) is not None:
                     self._update(watched, update)
@@ -245,13 +230,15 @@ class Feeds:
             # This fanout's memory does not reach back to ours; the log may.
             topic.held = []
             self._nursery.start_soon(self._fill_hole, topic, topic.memory, snapshot)
+        _degrade(topic, False)
 
     async def _fill_hole(self, topic: Topic, memory: FeedMemory, snapshot: pb.Snapshot) -> None:
         there, turn = Cursor.parse(snapshot.cursor), topic.snapshots
         try:
             if there.epoch != memory.cursor.epoch:
                 raise Refusal(Reason.BAD_CURSOR, "the log has begun anew")
-            messages = await self.backfill(topic.stream_id, memory.cursor)
+            # Not one that others have begun: it might end before this snapshot.
+            messages = await self._backfills.read(topic.stream_id, memory.cursor)
             if topic.snapshots != turn:
                 return  # the relay was lost once more: whoever answers that snapshot fills the hole
             self._take_batch(topic, pb.FeedBatch(messages=messages))
@@ -282,11 +269,9 @@ class Feeds:
             topic.audience.end()
 
 
-@dataclass(eq=False)
-class _Shared:
-    done: trio.Event = field(default_factory=trio.Event)
-    messages: list[pb.FeedMessage] = field(default_factory=list)
-    refusal: Refusal | None = None
+def _degrade(topic: Topic, degraded: bool) -> None:
+    if topic.memory is not None and topic.memory.degrade(degraded):
+        topic.audience.tell(degraded_event(degraded))
 
 
 def _observe_lag(batch: pb.FeedBatch) -> None:

@@ -31,6 +31,11 @@ class TooOld:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """A cursor of this log that memory has not come to: another edge was faster, or nobody has ever given it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unservable:
     """A cursor of another epoch, whose log is gone, or more was missed than a resume may bring."""
 
@@ -57,6 +62,8 @@ class FeedMemory:
         """Every event after this seq stands in a window here."""
         self.stream = snapshot.stream
         self.viewers = snapshot.viewers
+        self.degraded = False
+        """Nothing is heard of the feed for now."""
         self._sampler = Sampler(limits.comments_per_second, snapshot.comments)
         self._comments: deque[CommentShape] = deque((comment_shape(c) for c in snapshot.comments), HISTORY)
         self._windows: deque[Window] = deque()
@@ -91,6 +98,14 @@ class FeedMemory:
             self._snapshots.clear()
         return changed
 
+    def degrade(self, degraded: bool) -> bool:
+        """Takes a new state of the connection to the feed; False when it is the old one."""
+        changed = degraded != self.degraded
+        if changed:
+            self.degraded = degraded
+            self._snapshots.clear()
+        return changed
+
     def snapshot(self, encoding: Encoding) -> bytes:
         """The state at ``cursor``, encoded once for all who join before the next change."""
         data = self._snapshots.get(encoding.name)
@@ -103,24 +118,32 @@ class FeedMemory:
 
     def state(self) -> FeedEvent:
         """The state at ``cursor``."""
-        return snapshot_event(self.stream, self.viewers, self._comments, self.cursor, recovered=False)
+        return snapshot_event(
+            self.stream, self.viewers, self._comments, self.cursor, recovered=False, degraded=self.degraded
+        )
 
     def recovered(self, cursor: Cursor) -> FeedEvent:
         """The first event of a resume that succeeds: no comments, and the client's own cursor."""
-        return snapshot_event(self.stream, self.viewers, (), cursor, recovered=True)
+        return snapshot_event(self.stream, self.viewers, (), cursor, recovered=True, degraded=self.degraded)
 
-    def since(self, cursor: Cursor, encoding: Encoding, selection: Selection) -> Missed | TooOld | Unservable:
-        """What came after a cursor. One ahead of this memory has missed nothing yet."""
+    def since(self, cursor: Cursor, encoding: Encoding, selection: Selection) -> Missed | TooOld | Ahead | Unservable:
+        """What came after a cursor."""
         if cursor.epoch != self.cursor.epoch:
             return Unservable()
         if cursor.seq < self.floor:
             return TooOld()
+        if self.is_behind(cursor):
+            return Ahead()
         missed = [window.of(selection) for window in self._windows_after(cursor.seq)]
         events = sum(portion.events for portion in missed)
         if not self.may_give(events, 0):
             return Unservable()
         data = b"".join(portion.after(cursor.seq, encoding) for portion in missed)
         return Missed(data) if self.may_give(events, len(data)) else Unservable()
+
+    def is_behind(self, cursor: Cursor) -> bool:
+        """Whether the cursor is ahead of this memory."""
+        return cursor.epoch == self.cursor.epoch and cursor.seq > self.cursor.seq
 
     def parts_after(self, seq: int, selection: Selection) -> list[Part]:
         """What memory holds behind ``seq``, in order; all there is when ``seq`` is not below the floor."""

@@ -11,7 +11,7 @@ from edge.events import FeedEvent, ended_event
 from edge.feeds import Feeds, Topic
 from edge.memory import FeedMemory
 from edge.sampling import Part, Selection, part_events
-from edge.subscribe import parse_cursor, require_watch
+from edge.subscribe import come_to, parse_cursor, require_watch
 from livecomments.cursor import Cursor
 from livecomments.errors import Refusal
 from livecomments.tokens import Identity
@@ -61,12 +61,25 @@ async def poll(feeds: Feeds, identity: Identity, stream_id: str, wish: PollWish)
         require_watch(identity, memory.stream, wish.selection)
         if cursor is None:
             return _snapshot(memory)
+        if memory.is_behind(cursor) and not await _is_in_log(feeds, topic, cursor):
+            return _snapshot(topic.memory or memory)
         with trio.move_on_after(wish.wait_s):
             while not _has_more(topic, cursor):
                 await topic.changed.wait()
         parts = await _after(feeds, topic, cursor, wish.selection)
         now = topic.memory or memory
         return _snapshot(now) if parts is None else _answer(now, cursor, parts, wish.limit)
+
+
+async def _is_in_log(feeds: Feeds, topic: Topic, cursor: Cursor) -> bool:
+    """Whether the log has come to a cursor that is ahead of this edge; nobody should wait for one that was made up."""
+    await come_to(topic, cursor)
+    if topic.memory is not None and topic.memory.is_behind(cursor):
+        try:
+            await feeds.backfill(topic, cursor)
+        except Refusal:
+            return False
+    return True
 
 
 def _has_more(topic: Topic, cursor: Cursor) -> bool:
@@ -84,7 +97,7 @@ async def _after(feeds: Feeds, topic: Topic, cursor: Cursor, selection: Selectio
     older: list[feed.FeedMessage] = []
     if cursor.seq < memory.floor:
         try:
-            older = await feeds.backfill(topic.stream_id, cursor)
+            older = await feeds.backfill(topic, cursor)
         except Refusal:
             return None
         memory = topic.memory

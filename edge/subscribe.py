@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import trio
+
 from edge.audience import Viewer
 from edge.encodings import Encoding
 from edge.feeds import Feeds, Topic
-from edge.memory import FeedMemory, Missed, TooOld, Unservable
+from edge.memory import Ahead, FeedMemory, Missed, TooOld, Unservable
 from edge.requests import Query
 from edge.sampling import Selection
 from livecomments.cursor import BadCursor, Cursor
@@ -19,6 +21,7 @@ from livecomments.v1.comment_service_pb2 import ROLE_VIEWER
 
 SUBSCRIBE_PARAMETERS = frozenset({"last_event_id", "all"})
 
+AHEAD_S = 1.0
 _SELECTIONS = {"0": Selection.SAMPLE, "1": Selection.ALL}
 
 
@@ -77,9 +80,13 @@ async def admit(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) ->
     async with feeds.topic(stream_id) as (topic, memory):
         require_watch(identity, memory.stream, wish.selection)
         decided = _decide(topic, memory, cursor, wish)
+        if isinstance(decided, Ahead):
+            assert cursor is not None
+            await come_to(topic, cursor)
+            decided = _decide(topic, topic.memory or memory, cursor, wish)
         if decided is None:
             raise NothingMore
-        if isinstance(decided, TooOld):
+        if isinstance(decided, TooOld | Ahead):
             assert cursor is not None
             decided = await _resume_from_log(feeds, topic, cursor, wish)
         yield decided
@@ -95,12 +102,12 @@ def decide_now(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) -> 
         return None
     require_watch(identity, topic.memory.stream, wish.selection)
     decided = _decide(topic, topic.memory, parse_cursor(wish.cursor), wish)
-    if not isinstance(decided, Admission) or decided.is_over or decided.skip_through > topic.memory.cursor.seq:
+    if not isinstance(decided, Admission) or decided.is_over:
         return None
     return decided
 
 
-def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, wish: Wish) -> Admission | TooOld | None:
+def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, wish: Wish) -> Admission | TooOld | Ahead | None:
     """None: the stream has ended, and the cursor has seen all of it."""
     if cursor is None:
         return _fresh(topic, wish)
@@ -111,8 +118,15 @@ def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, wish: Wish)
             return _resumed(topic, wish, cursor, data, skip_through=cursor.seq)
         case Unservable():
             return _fresh(topic, wish)
-        case TooOld() as too_old:
-            return too_old
+        case TooOld() | Ahead() as unknown:
+            return unknown
+
+
+async def come_to(topic: Topic, cursor: Cursor) -> None:
+    """Waits until this edge has come to a cursor that is ahead of it, at most AHEAD_S: edges are not equally fast."""
+    with trio.move_on_after(AHEAD_S):
+        while topic.memory is not None and topic.memory.is_behind(cursor):
+            await topic.changed.wait()
 
 
 def parse_cursor(text: str, name: str = "Last-Event-ID") -> Cursor | None:
@@ -141,9 +155,10 @@ def require_watch(identity: Identity, stream: pb.Stream, selection: Selection) -
 
 async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wish) -> Admission:
     try:
-        messages = await feeds.backfill(topic.stream_id, cursor)
+        messages = await feeds.backfill(topic, cursor)
     except Refusal:
-        # Never a part: who can't have all that was missed begins afresh, and is told so.
+        # Never a part: who can't have all that was missed begins afresh, and is told so. So does one whose cursor the
+        # log has never come to: it would wait for ever.
         return _fresh(topic, wish)
     memory = topic.memory
     assert memory is not None
@@ -152,10 +167,10 @@ async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wis
     reached = messages[-1].seq if messages else cursor.seq
     # The log was read after memory's floor was passed, so up to there nothing is missing; memory has what came after.
     after = memory.since(Cursor(cursor.epoch, max(reached, memory.floor)), wish.encoding, wish.selection)
-    if not isinstance(after, Missed):
+    if not isinstance(after, Missed | Ahead):
         return _fresh(topic, wish)
     older = memory.older(messages, wish.selection)
-    data = memory.encode(older, wish.encoding) + after.data
+    data = memory.encode(older, wish.encoding) + (after.data if isinstance(after, Missed) else b"")
     if not memory.may_give(sum(len(part.message.events.events) for part in older), len(data)):
         return _fresh(topic, wish)
     return _resumed(topic, wish, cursor, data, skip_through=reached)

@@ -69,7 +69,7 @@ class Resumer:
         if cursor.seq > topic.memory.head:
             # Whoever gave that cursor knows more than this topic does.
             topic.ask()
-            if not await self._is_in_log(topic.shard, cursor.seq):
+            if not await self.has_come_to(topic.shard, cursor.seq):
                 return None
         older: Sequence[Entry] = ()
         after = cursor.seq
@@ -86,7 +86,7 @@ class Resumer:
         events, size = sum(entry.events for entry in missed), sum(len(entry.encoded) for entry in missed)
         return missed if events <= limit.events and size <= limit.bytes else None
 
-    async def _is_in_log(self, shard: Shard, seq: int) -> bool:
+    async def has_come_to(self, shard: Shard, seq: int) -> bool:
         """Whether the log has come to ``seq``: a cursor beyond its end was never given by anyone."""
         if seq > self._reached.get(shard, 0):
             try:

@@ -84,8 +84,8 @@ class FeedService:
 
     async def Backfill(self, request: pb.BackfillRequest, _context: Context) -> AsyncGenerator[bytes, None]:
         """Raises Refusal before anything is sent, or not at all: INVALID_FIELD, STREAM_NOT_FOUND; BODY_TOO_LARGE
-        above ``max_comments`` events; BAD_CURSOR for one that is malformed, of another life of the log, or that the
-        log does not reach back to any more.
+        above ``max_comments`` events; BAD_CURSOR for one that is malformed, of another life of the log, that the log
+        does not reach back to any more, or has never come to.
         """
         self._feed.calls.check()
         check_stream_id(request.stream_id)
@@ -98,6 +98,8 @@ class FeedService:
             if cursor is None or cursor.epoch != shard.epoch:
                 raise Refusal(Reason.BAD_CURSOR, "cursor: is not one of this log")
             through = await self._feed.ranges.last_seq(shard, request.stream_id)
+            if cursor.seq > through and not await self._feed.resumer.has_come_to(shard, cursor.seq):
+                raise Refusal(Reason.BAD_CURSOR, "cursor: the log has not come to it")
             limit = Limit(request.max_comments, BACKFILL_BYTES)
             entries = await self._feed.ranges.read(Range(shard, request.stream_id, cursor.seq, through, limit))
         except Refusal as refusal:

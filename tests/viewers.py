@@ -23,7 +23,18 @@ class Event:
 class Viewer:
     """One subscribe connection. Not a thread: it reads when it is asked to."""
 
-    def __init__(self, url: str, stream_id: str, *, token: str = "", cursor: str = "", query: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        stream_id: str,
+        *,
+        token: str = "",
+        cursor: str = "",
+        query: str = "",
+        lines: tuple[str, ...] = (),
+    ) -> None:
+        """``lines``: header lines besides the usual ones."""
+        self.lines = lines
         self.path = f"/v1/streams/{stream_id}/comments/subscribe{query}"
         self.host = urlsplit(url).netloc
         self.token = token
@@ -43,7 +54,7 @@ class Viewer:
         self.disconnect()
         host, port = self.host.split(":")
         self._socket = socket.create_connection((host, int(port)), timeout=10)
-        lines = [f"GET {self.path} HTTP/1.1", f"Host: {self.host}", "Accept: text/event-stream"]
+        lines = [f"GET {self.path} HTTP/1.1", f"Host: {self.host}", "Accept: text/event-stream", *self.lines]
         if self.token:
             lines.append(f"Authorization: Bearer {self.token}")
         if self.cursor:

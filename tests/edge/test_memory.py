@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.encodings.sse import SSE
-from edge.memory import FeedMemory, Limits, Missed, TooOld, Unservable
+from edge.memory import Ahead, FeedMemory, Limits, Missed, TooOld, Unservable
 from edge.sampling import Selection
 from livecomments.cursor import Cursor
 from livecomments.v1 import comment_pb2 as pb
@@ -42,7 +42,7 @@ def test_a_resume_at_any_place_gives_what_came_after_it_once(windows: list[list[
             messages.append(posted(seq, f"t{seq}"))
             log.append(seq)
         kept.add(feed.FeedBatch(messages=messages), now=0)
-    cursor = data.draw(st.integers(0, seq + 3))
+    cursor = data.draw(st.integers(0, seq))
     missed = kept.since(Cursor("ab", cursor), SSE, ALL)
     assert isinstance(missed, Missed)
     assert texts(missed.data) == [f"t{s}" for s in log if s > cursor]
@@ -66,6 +66,15 @@ def test_windows_are_forgotten_after_their_time_and_older_cursors_are_too_old() 
     missed = kept.since(Cursor("ab", 1), SSE, ALL)
     assert isinstance(missed, Missed)
     assert texts(missed.data) == ["b"]
+
+
+def test_a_cursor_that_memory_has_not_come_to_is_neither_served_nor_refused_by_it() -> None:
+    kept = memory(7)
+    assert kept.since(Cursor("ab", 7), SSE, ALL) == Missed(b"")
+    assert kept.since(Cursor("ab", 8), SSE, ALL) == Ahead()
+    assert kept.is_behind(Cursor("ab", 8))
+    assert not kept.is_behind(Cursor("ab", 7))
+    assert not kept.is_behind(Cursor("other", 8)), "there is no order between two logs"
 
 
 def test_a_cursor_of_another_log_can_not_be_served() -> None:

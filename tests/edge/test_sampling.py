@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.encodings.gzip import GZIP
@@ -162,6 +162,7 @@ def test_a_window_of_which_nothing_is_left_still_says_so() -> None:
     assert kept.cursor == Cursor("ab", messages[-1].seq)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.lists(st.integers(1, 400), min_size=1, max_size=4), st.data())
 def test_a_resume_at_any_place_gives_the_rest_of_the_same_sample_once(
     per_second: int, rates: list[int], data: st.DataObject

@@ -86,6 +86,7 @@ async def test_cursors_of_another_life_and_bad_arguments_are_refused(settings: S
         good = source.cursor(0)
         for stream_id, cursor, max_comments, expected in (
             ("a", "0ld-1", 10, Reason.BAD_CURSOR),
+            ("a", source.cursor(1_000_000), 10, Reason.BAD_CURSOR),
             ("a", "not a cursor", 10, Reason.BAD_CURSOR),
             ("a", "", 10, Reason.BAD_CURSOR),
             ("a", good, 0, Reason.INVALID_FIELD),
@@ -93,6 +94,18 @@ async def test_cursors_of_another_life_and_bad_arguments_are_refused(settings: S
             ("nobody", good, 10, Reason.STREAM_NOT_FOUND),
         ):
             assert await refusal(address, data_dir, stream_id, cursor, max_comments) is expected
+
+
+async def test_a_place_in_the_log_where_another_stream_stands_is_a_good_one(settings: Settings, data_dir: Path) -> None:
+    async with open_source(settings) as source, served(fanout_settings(settings)) as address:
+        await source.make_stream("a")
+        await source.make_stream("b")
+        await source.post_each("a", ["one"])
+        (other,) = await source.post_each("b", ["two"])
+        assert not (await backfill(address, data_dir, "a", source.cursor(other), 10)).messages
+        later = await source.post_each("a", ["three"])
+        found = await backfill(address, data_dir, "a", source.cursor(other), 10)
+        assert [message.seq for message in found.messages] == later
 
 
 async def test_those_who_want_the_same_at_once_share_one_read(
