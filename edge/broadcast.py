@@ -184,9 +184,13 @@ class Broadcast:
         pending, section.pending = section.pending, []
         data = b"".join(pending)
         self._current = section
-        ready = list(section.fds)
-        seen = dict(section.entering)
+        # Those that came during a round take all of this one, in its paced part: a storm brings thousands.
+        section.fds.update(
+            (fd, None) for fd, count in section.entering.items() if not count and fd not in section.behind
+        )
+        seen = {fd: count for fd, count in section.entering.items() if count}
         section.entering.clear()
+        ready = list(section.fds)
         for fd in section.behind.keys() - seen.keys():
             self._queue(fd, section, data)
         for fd, count in seen.items():
@@ -293,7 +297,7 @@ class Broadcast:
             self._finish(fd)
             return
         del section.behind[fd]
-        if not any(fd == entering for entering, _ in section.entering):
+        if fd not in section.entering:
             section.fds[fd] = None
         self._epoll.modify(fd, self._interest(fd))
 
@@ -356,7 +360,7 @@ class Broadcast:
     # -- the end, and signs of life --
 
     def _end(self, section: Section) -> None:
-        for fd in [*section.fds, *(fd for fd, _ in section.entering)]:
+        for fd in [*section.fds, *section.entering]:
             if fd not in section.behind:
                 self._finish(fd)
         for fd, backlog in section.behind.items():

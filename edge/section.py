@@ -38,8 +38,8 @@ class Section:
         self.fds: dict[int, None] = {}
         """Those that take each round at once."""
         self.behind: dict[int, Backlog] = {}
-        self.entering: list[tuple[int, int]] = []
-        """(descriptor, how much of ``pending`` it has seen): they came while a round was due or under way."""
+        self.entering: dict[int, int] = {}
+        """Those that came while a round was due or under way, and how much of ``pending`` each has seen."""
         self.pending: list[bytes] = []
         self.written_at = 0.0
         self.allowance = 0
@@ -62,16 +62,16 @@ class Section:
         The descriptor must be non-blocking, and nobody else may write to it, or read where there is a listener.
         """
         self._broadcast.adopt(fd, self, listener)
-        self.entering.append((fd, len(self.pending)))
+        if self.pending or self._broadcast.is_writing(self):
+            self.entering[fd] = len(self.pending)
+        else:
+            self.fds[fd] = None
         # What a viewer begins with is its own allowance: joining must not count as being behind.
-        if not self._broadcast.write(fd, self, first, allowance=len(first)):
-            return
-        if not self.pending and not self._broadcast.is_writing(self):
-            self.enter_all()
+        self._broadcast.write(fd, self, first, allowance=len(first))
 
     def enter_all(self) -> None:
         """Those who came meanwhile take part in the next round."""
-        for fd, _ in self.entering:
+        for fd in self.entering:
             if fd not in self.behind:
                 self.fds[fd] = None
         self.entering.clear()
@@ -80,7 +80,7 @@ class Section:
         """A descriptor is about to be closed."""
         self.fds.pop(fd, None)
         self.behind.pop(fd, None)
-        self.entering = [entry for entry in self.entering if entry[0] != fd]
+        self.entering.pop(fd, None)
         if self._emptied is not None and not len(self):
             self._emptied()
 
