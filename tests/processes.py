@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
+import httpx
+
 from livecomments.local import make_secrets, nats_server_binary, nats_url, write_nats_config
 
 T = TypeVar("T")
@@ -131,3 +133,9 @@ class Service(Process):
         ports = json.loads(self._ports_file.read_text())
         self.address, self.metrics = ports["listen"], ports["metrics"]
         self.tls_address = ports.get("tls_listen", "")
+
+    def metric(self, sample: str) -> float:
+        """What it tells Prometheus under a name with its labels; 0 for what was not counted yet."""
+        text = httpx.get(f"http://{self.metrics}/metrics", trust_env=False).text
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return float(values.get(sample, 0))

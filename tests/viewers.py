@@ -35,6 +35,7 @@ class Viewer:
     ) -> None:
         """``lines``: header lines besides the usual ones."""
         self.lines = lines
+        self.stream_id = stream_id
         self.path = f"/v1/streams/{stream_id}/comments/subscribe{query}"
         self.host = urlsplit(url).netloc
         self.token = token
