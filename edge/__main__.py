@@ -85,7 +85,7 @@ async def _drain(edge: Edge, server: Server) -> None:
     log().info("draining", viewers=edge.viewers)
     edge.is_draining = True
     await server.drain()
-    await edge.feeds.dismiss_over(edge.settings.edge_drain_s)
+    await edge.dismiss_over(edge.settings.edge_drain_s)
     with trio.move_on_after(_GOODBYE_S):
         while edge.viewers:  # noqa: ASYNC110 (they end by themselves, each in its own connection)
             await trio.sleep(0.02)

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
 
 import trio
 
@@ -52,6 +53,10 @@ class Viewer:
         self._abort = abort
         self.is_leaving = False
 
+    def allow(self, size: int) -> None:
+        """Lets so many bytes more wait for it."""
+        self._backlog += size
+
     def write(self, data: bytes) -> None:
         # A window that it has seen already is empty, and would look like the end.
         if self.is_leaving or not data:
@@ -100,17 +105,35 @@ class Viewer:
                 return
 
 
+class Seat(Protocol):
+    """The place of a viewer of several streams in the audience of one of them."""
+
+    encoding: Encoding
+    selection: Selection
+    skip_through: int
+    """Windows up to this seq were seen already."""
+
+    def write(self, data: bytes) -> None:
+        """The next part; nothing for an empty one. Leaves the audience as it is."""
+
+    def end(self) -> None:
+        """Ends this stream's feed."""
+
+
 class Audience:
-    """All viewers of one stream: those handed off, and those that Hypercorn still serves (TLS, HTTP/2)."""
+    """All viewers of one stream: those handed off, those that Hypercorn still serves (TLS, HTTP/2), and those that
+    watch other streams on the same connection, each of whom comes and goes by itself.
+    """
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
         self._viewers: set[Viewer] = set()
+        self._seats: set[Seat] = set()
         self._sections: dict[tuple[str, Selection], tuple[Encoding, Section]] = {}
         """By the encoding's name, and which comments are given."""
 
     def __len__(self) -> int:
-        return len(self._viewers) + sum(len(section) for _, section in self._sections.values())
+        return len(self._viewers) + len(self._seats) + sum(len(section) for _, section in self._sections.values())
 
     def enter(self, viewer: Viewer) -> None:
         self._viewers.add(viewer)
@@ -119,6 +142,14 @@ class Audience:
     def leave(self, viewer: Viewer) -> None:
         self._viewers.discard(viewer)
         metrics.connections.dec()
+
+    def attach(self, seat: Seat) -> None:
+        """Takes in a viewer of several streams."""
+        self._seats.add(seat)
+
+    def detach(self, seat: Seat) -> None:
+        """Lets it go."""
+        self._seats.discard(seat)
 
     def seat(self, viewer: Viewer, fd: int) -> None:
         """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
@@ -145,7 +176,7 @@ class Audience:
                 portion = window.of(selection)
                 section.push(encoding.frame(portion.encoded(encoding)))
                 _count(portion, len(section))
-        for viewer in self._viewers:
+        for viewer in self._by_themselves():
             portion = window.of(viewer.selection)
             viewer.write(portion.after(viewer.skip_through, viewer.encoding))
             _count(portion, 1)
@@ -155,7 +186,7 @@ class Audience:
         told = {encoding.name: encoding.events([event]) for encoding, _ in self._sections.values()}
         for encoding, section in self._sections.values():
             section.push(encoding.frame(told[encoding.name]))
-        for viewer in self._viewers:
+        for viewer in self._by_themselves():
             name = viewer.encoding.name
             if name not in told:
                 told[name] = viewer.encoding.events([event])
@@ -167,14 +198,20 @@ class Audience:
             section.end(encoding.frame(encoding.tail) + encoding.last_frame)
         for viewer in self._viewers:
             viewer.end(viewer.encoding.tail)
+        for seat in list(self._seats):
+            seat.end()
 
     def dismiss(self, retry_ms: int, share: int) -> None:
-        """Sends one in ``share`` viewers away, telling them when to come back."""
+        """Sends one in ``share`` viewers away, telling them when to come back; those of several streams stay."""
         for encoding, section in self._sections.values():
             section.dismiss(share, encoding.frame(encoding.farewell(retry_ms)) + encoding.last_frame)
         staying = [viewer for viewer in self._viewers if not viewer.is_leaving]
         for viewer in staying[: math.ceil(len(staying) / share)]:
             viewer.end(viewer.encoding.farewell(retry_ms))
+
+    def _by_themselves(self) -> list[Viewer | Seat]:
+        """Those who don't take what others do."""
+        return [*self._viewers, *self._seats]
 
 
 def _count(portion: Portion, viewers: int) -> None:

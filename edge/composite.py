@@ -7,7 +7,7 @@ EventSource forgets its cursor when it is told an empty one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -63,8 +63,13 @@ class MovingCursor:
         self._places = dict(places)
         self._written = _written(self._places)
 
+    def __contains__(self, stream_id: str) -> bool:
+        return stream_id in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
     def __len__(self) -> int:
-        """Streams."""
         return len(self._places)
 
     def text(self) -> bytes:

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 connections = Gauge("livecomments_edge_connections", "Viewers that are connected")
+sessions = Gauge("livecomments_edge_sessions", "Connections that may watch many streams")
 topics = Gauge("livecomments_edge_topics", "Streams that are watched here")
 deliveries = Counter("livecomments_edge_deliveries_total", "Comments handed to viewers (comments x viewers)")
 omitted = Counter("livecomments_edge_omitted_total", "Comments left out of samples (comments x viewers)")

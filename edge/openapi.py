@@ -135,6 +135,20 @@ def _paths() -> Json:
             "parameters": [_STREAM_ID],
             "get": _feed(),
         },
+        "/v1/events": {
+            "get": _events(),
+        },
+        "/v1/sessions/{session_id}/streams/{stream_id}": {
+            "parameters": [_path_text("session_id"), _STREAM_ID],
+            "put": _operation(
+                "Add a stream to an open session; repeatable", {204: None},
+                (*_READS, Reason.SESSION_NOT_FOUND),
+            ),
+            "delete": _operation(
+                "Drop a stream from an open session; repeatable", {204: None},
+                (*_ALWAYS, Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.SESSION_NOT_FOUND),
+            ),
+        },
         f"{comments}/{{comment_id}}": {
             "parameters": [_STREAM_ID, _path_text("comment_id")],
             "delete": _operation(
@@ -172,6 +186,35 @@ def _subscribe() -> Json:
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     operation["responses"]["204"] = {"description": "The stream has ended, and the cursor has seen all of it."}
+    return operation
+
+
+def _events() -> Json:
+    operation = _operation(
+        "Watch many streams as server-sent events on one connection", {}, (*_READS, Reason.BAD_CURSOR, Reason.DRAINING),
+        query=[
+            {
+                "name": "stream",
+                "in": "query",
+                "description": "A stream to begin with, once for each. Not looked at where there is a cursor.",
+                "schema": {"type": "array", "items": _STREAM_ID["schema"], "minItems": 1, "maxItems": 50},
+                "explode": True,
+            },
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "Cursor: which streams, and where in each.",
+                "schema": {"type": "string"},
+            },
+            _query("last_event_id", {"type": "string", "description": "The same; the header wins."}),
+        ],
+    )  # fmt: skip
+    operation["responses"]["200"] = {
+        "description": 'session first, and after each change of its streams: {"session_id", "streams"}. Then each '
+        'stream\'s own events, under the names that they have in its feed: {"stream_id", "data"}.',
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+    operation["responses"]["204"] = {"description": "All streams have ended, and the cursor has seen all of it."}
     return operation
 
 

@@ -27,6 +27,10 @@ MEANINGS: dict[Reason, tuple[str, str]] = {
     Reason.BANNED: ("The user is banned from this stream.", "Only a host or a moderator can lift that."),
     Reason.STREAM_NOT_FOUND: ("There is no such stream.", "Check the id."),
     Reason.COMMENT_NOT_FOUND: ("There is no such comment in this stream.", "It may have been deleted."),
+    Reason.SESSION_NOT_FOUND: (
+        "No such session is open at this edge.",
+        "It ends with its connection: take the id from the last session event, and ask the edge that holds it.",
+    ),
     Reason.STREAM_EXISTS: ("The id is taken.", "Choose another, or leave it out."),
     Reason.STREAM_ENDED: ("The stream has ended and takes no more comments.", "Show the replay."),
     Reason.BODY_TOO_LARGE: ("The body is too large.", "A comment is short."),

@@ -44,6 +44,8 @@ class EdgeSettings(Settings):
     """Viewers of one process; over that a subscribe is refused with OVERLOADED."""
     edge_max_comments_per_second: Annotated[int, Field(ge=0)] = 100
     """Comments that one viewer is given, per second: above it an even sample, and how many were left out. 0: all."""
+    edge_session_max_streams: Annotated[int, Field(ge=1, le=100)] = 50
+    """Streams that one connection may watch together."""
     edge_resume_s: Annotated[float, Field(gt=0)] = 30
     """Windows are kept in memory for so long, for viewers that come back, seconds."""
     edge_resume_max_events: Annotated[int, Field(ge=1)] = 2_000

@@ -14,6 +14,7 @@ from edge.cores import Cores, open_cores
 from edge.feeds import Feeds, open_feeds
 from edge.limits import AddressLimit, client_address
 from edge.memory import Limits
+from edge.sessions import SessionLimits, Sessions
 from edge.settings import EdgeSettings
 from edge.storages import Storages
 from edge.upstream import Metadata
@@ -37,6 +38,7 @@ class Edge:
     feeds: Feeds
     storages: Storages
     broadcast: Broadcast
+    sessions: Sessions
     talks: trio.Nursery
     """Where the answers to what WebSocket viewers post are waited for."""
     ordinary_viewers: int = 0
@@ -57,6 +59,12 @@ class Edge:
         """All viewers of this process."""
         return self.ordinary_viewers + len(self.broadcast)
 
+    async def dismiss_over(self, seconds: float) -> None:
+        """Sends all viewers away, a part at a time, so that they do not all come back at once."""
+        async with trio.open_nursery() as both:
+            both.start_soon(self.feeds.dismiss_over, seconds)
+            both.start_soon(self.sessions.dismiss_over, seconds)
+
     @property
     def is_ready(self) -> bool:
         """Reached everything once, and not on the way out. Whatever is lost later is answered request by request:
@@ -76,6 +84,9 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
         settings.edge_max_comments_per_second,
     )
     broadcast = Broadcast(settings.edge_backlog_bytes, settings.edge_heartbeat_s)
+    sessions = Sessions(
+        SessionLimits(settings.edge_session_max_streams, settings.edge_backlog_bytes, settings.edge_resume_max_bytes)
+    )
     storages = Storages(settings.storage_urls)
     try:
         async with (
@@ -92,6 +103,7 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
                 feeds,
                 storages,
                 broadcast,
+                sessions,
                 talks,
             )
             talks.cancel_scope.cancel()

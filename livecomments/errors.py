@@ -28,6 +28,7 @@ class Reason(StrEnum):
     BANNED = "BANNED"
     STREAM_NOT_FOUND = "STREAM_NOT_FOUND"
     COMMENT_NOT_FOUND = "COMMENT_NOT_FOUND"
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
     STREAM_EXISTS = "STREAM_EXISTS"
     STREAM_ENDED = "STREAM_ENDED"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
@@ -58,6 +59,7 @@ _TABLE: dict[Reason, tuple[grpc.StatusCode, int]] = {
     Reason.BANNED: (grpc.StatusCode.PERMISSION_DENIED, 403),
     Reason.STREAM_NOT_FOUND: (grpc.StatusCode.NOT_FOUND, 404),
     Reason.COMMENT_NOT_FOUND: (grpc.StatusCode.NOT_FOUND, 404),
+    Reason.SESSION_NOT_FOUND: (grpc.StatusCode.NOT_FOUND, 404),
     Reason.STREAM_EXISTS: (grpc.StatusCode.ALREADY_EXISTS, 409),
     Reason.STREAM_ENDED: (grpc.StatusCode.FAILED_PRECONDITION, 409),
     Reason.BODY_TOO_LARGE: (grpc.StatusCode.OUT_OF_RANGE, 413),

@@ -1,24 +1,22 @@
 """Comments: post, subscribe, replay, recent."""
 
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
 from quart import Blueprint, Response, request
 
-from edge import metrics
-from edge.encodings import Encoding
-from edge.encodings.sse import CONTENT_TYPE, SSE
-from edge.headers import event_stream_headers, feed_encoding
+from edge.headers import feed_encoding
 from edge.intake import draft_of, take_post
 from edge.polling import WAIT_MAX_S, PollWish, poll
 from edge.requests import Query
 from edge.routes.answers import answer, cacheable
+from edge.routes.event_stream import answer_feed, come_back
 from edge.server import abort_connection, hand_off_connection
 from edge.shapes import CommentShape, comment_shapes
 from edge.state import Edge, body, identify, on_behalf, sender_address, this_edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, NothingMore, Wish, admit, read_selection
+from edge.subscribe import SUBSCRIBE_PARAMETERS, Wish, admit, read_selection
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import history_service_pb2 as history
@@ -66,23 +64,12 @@ async def subscribe(stream_id: str) -> Response:
     query = Query(request.args.to_dict(flat=False), SUBSCRIBE_PARAMETERS)
     cursor = request.headers.get("Last-Event-ID") or query.text("last_event_id")
     if edge.is_draining:
-        return _come_back(
+        return come_back(
             Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
         )
     wish = Wish(cursor, feed_encoding(request.headers.get("Accept-Encoding")), read_selection(query))
     feed = _feed(edge, identify(), stream_id, wish)
-    try:
-        first = await anext(feed)
-    except NothingMore:
-        metrics.joins.labels("over").inc()
-        return Response(b"", 204)
-    except Refusal as refusal:
-        metrics.joins.labels(refusal.reason).inc()
-        if refusal.reason.http_status == 503:
-            return _come_back(refusal)
-        raise
-    metrics.joins.labels("accepted").inc()
-    return _event_stream(_chain(first, feed), wish.encoding)
+    return await answer_feed(feed, wish.encoding)
 
 
 async def _feed(edge: Edge, identity: Identity, stream_id: str, wish: Wish) -> AsyncGenerator[bytes]:
@@ -103,33 +90,6 @@ async def _feed(edge: Edge, identity: Identity, stream_id: str, wish: Wish) -> A
         finally:
             edge.ordinary_viewers -= 1
             admission.topic.audience.leave(viewer)
-
-
-async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(rest):
-        yield first
-        async for data in rest:
-            yield data
-
-
-def _come_back(refusal: Refusal) -> Response:
-    """A native EventSource gives up for good on any status but 200: it is told when to come back instead."""
-    is_event_source = request.headers.get("Accept") == CONTENT_TYPE and "Sec-Fetch-Mode" in request.headers
-    if not is_event_source:
-        raise refusal
-    return _event_stream(_once(SSE.begin(refusal.retry_after_ms + random.randint(0, 2_000))), SSE)
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
-
-
-def _event_stream(data: AsyncIterator[bytes], encoding: Encoding) -> Response:
-    response = Response(data, content_type=CONTENT_TYPE)
-    response.timeout = None
-    for name, value in event_stream_headers(encoding):
-        response.headers[name] = value
-    return response
 
 
 @comments.get("/v1/streams/<stream_id>/comments")

@@ -64,6 +64,8 @@ def test_five_minutes_of_curl_show_what_they_say(system: System) -> None:
     assert '"text":"seen"' not in resumed
     assert '"poll_after_ms":' in output
     assert '"through_cursor":' in output
+    assert '"streams":["final","semifinal"]' in output
+    assert 'data: {"stream_id":"final","data":{"stream":{"stream_id":"final"' in output
     assert '"state":"ended"' in output
     replay = eventually(lambda: complete_replay(system, "final"), "the replay is complete")
     assert [comment["text"] for comment in replay] == ["What a goal!", "seen", "missed"], "what was deleted is gone"

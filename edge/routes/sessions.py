@@ -1,0 +1,114 @@
+"""Many streams on one connection: open it, add and drop streams while it is open."""
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import trio
+from quart import Blueprint, Response, request
+
+from edge import metrics
+from edge.composite import CompositeCursor, Places
+from edge.encodings.sse import SSE
+from edge.requests import Query
+from edge.routes.event_stream import answer_feed, come_back
+from edge.server import abort_connection, hand_off_connection
+from edge.state import Edge, identify, this_edge
+from livecomments.cursor import BadCursor
+from livecomments.errors import Reason, Refusal, invalid
+from livecomments.stream_ids import check_stream_id
+from livecomments.tokens import Identity
+
+sessions = Blueprint("sessions", __name__)
+
+CHANGE_S = 5.0
+"""How long adding or dropping a stream may take, with those before it."""
+
+
+@sessions.get("/v1/events")
+async def watch_many() -> Response:
+    """The feeds of several streams as server-sent events."""
+    edge = this_edge()
+    if edge.is_draining:
+        return come_back(
+            Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+        )
+    return await answer_feed(_events(edge, identify(), _read_places(edge.settings.edge_session_max_streams)), SSE)
+
+
+async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenerator[bytes]:
+    if edge.viewers >= edge.settings.edge_max_viewers:
+        raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+    hand_off = hand_off_connection()
+    with edge.sessions.new(identity, places, abort_connection()) as session:
+        edge.ordinary_viewers += 1
+        metrics.connections.inc()
+        try:
+            viewer = await session.open(edge.feeds)
+            async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:
+                async for data in chunks:
+                    yield data
+                    # What was yielded has been written; nothing may come between this and the seat.
+                    if hand_off is not None and session.may_be_seated():
+                        session.seat(edge.broadcast, hand_off())
+                        return
+        finally:
+            edge.ordinary_viewers -= 1
+            metrics.connections.dec()
+
+
+@sessions.put("/v1/sessions/<session_id>/streams/<stream_id>")
+async def add_stream(session_id: str, stream_id: str) -> Response:
+    """Adds a stream to an open session; its snapshot comes on the session's connection."""
+    check_stream_id(stream_id)
+    edge = this_edge()
+    session = edge.sessions.find(session_id, identify())
+    with trio.move_on_after(CHANGE_S) as change:
+        await session.add(edge.feeds, stream_id)
+    return _done(change)
+
+
+@sessions.delete("/v1/sessions/<session_id>/streams/<stream_id>")
+async def drop_stream(session_id: str, stream_id: str) -> Response:
+    """Drops a stream from an open session."""
+    check_stream_id(stream_id)
+    session = this_edge().sessions.find(session_id, identify())
+    with trio.move_on_after(CHANGE_S) as change:
+        await session.drop(stream_id)
+    return _done(change)
+
+
+def _done(change: trio.CancelScope) -> Response:
+    if change.cancelled_caught:
+        raise Refusal(Reason.OVERLOADED, "the feed is not reachable; nothing was changed", retry_after_ms=1_000)
+    return Response(b"", 204)
+
+
+def _read_places(most: int) -> Places:
+    """Which streams are asked for, and from where on; a cursor says both."""
+    parameters = request.args.to_dict(flat=False)
+    named = list(dict.fromkeys(parameters.pop("stream", ())))
+    query = Query(parameters, frozenset({"last_event_id"}))
+    text = request.headers.get("Last-Event-ID") or query.text("last_event_id")
+    places = _read_cursor(text) if text else dict.fromkeys(named)
+    if not text and not named:
+        raise invalid("stream", "name a stream, or several: stream=a&stream=b")
+    for stream_id in named:
+        _check_named(stream_id)
+    if len(places) > most:
+        raise invalid("stream", f"a session has at most {most} streams")
+    return places
+
+
+def _read_cursor(text: str) -> Places:
+    try:
+        return CompositeCursor.parse(text).places
+    except BadCursor as error:
+        raise Refusal(Reason.BAD_CURSOR, "Last-Event-ID is not a cursor of /v1/events") from error
+
+
+def _check_named(stream_id: str) -> None:
+    try:
+        check_stream_id(stream_id)
+    except Refusal as refusal:
+        raise invalid("stream", refusal.fields[0].detail) from refusal
