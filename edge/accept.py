@@ -7,12 +7,22 @@ from collections.abc import AsyncGenerator
 import trio
 
 from edge import metrics
+from livecomments.listening import BACKLOG
 from livecomments.telemetry import log
 
 ACCEPTS_PER_TURN = 64
 """Connections taken before other tasks have their turn: a storm of joins must not starve the broadcast."""
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.1
+_DEFER_S = 3
+
+
+def defer(listener: socket.socket) -> None:
+    """Lets it tell of a connection when its request is there, so that the door rarely finds nothing to read.
+
+    One that sends nothing is told of after some seconds.
+    """
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER_S)
 
 
 async def accepted(listener: socket.socket) -> AsyncGenerator[socket.socket]:
@@ -21,16 +31,45 @@ async def accepted(listener: socket.socket) -> AsyncGenerator[socket.socket]:
         await trio.lowlevel.wait_readable(listener)
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                connection, _ = listener.accept()
+                connection = _accept(listener)
             except BlockingIOError:
                 break
             except OSError as error:
                 if error.errno in _NO_DESCRIPTORS:
                     # They wait in the kernel's queue until some viewer has gone.
-                    metrics.accept_failures.labels(errno.errorcode[error.errno]).inc()
-                    log().warning("can't accept", error=error.strerror)
                     await trio.sleep(_PAUSE_S)
                 break
-            connection.setblocking(False)
             yield connection
         await trio.lowlevel.checkpoint()
+
+
+async def waiting(listener: socket.socket) -> AsyncGenerator[socket.socket]:
+    """Those that wait in the kernel's queue now: to close a listener on them resets them.
+
+    Ends when the queue is empty or there are no descriptors left; at the latest after as many as it holds, as others
+    come meanwhile.
+    """
+    for number in range(BACKLOG):
+        if number % ACCEPTS_PER_TURN == 0:
+            await trio.lowlevel.checkpoint()
+        try:
+            connection = _accept(listener)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                return
+            continue  # it has gone meanwhile
+        yield connection
+
+
+def _accept(listener: socket.socket) -> socket.socket:
+    try:
+        connection, _ = listener.accept()
+    except OSError as error:
+        if error.errno in _NO_DESCRIPTORS:
+            metrics.accept_failures.labels(errno.errorcode[error.errno]).inc()
+            log().warning("can't accept", error=error.strerror)
+        raise
+    connection.setblocking(False)
+    return connection

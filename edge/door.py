@@ -16,7 +16,7 @@ import httptools
 import trio
 
 from edge import metrics
-from edge.accept import accepted
+from edge.accept import accepted, waiting
 from edge.conversation import Conversation
 from edge.encodings import Encoding
 from edge.encodings.websocket import WEBSOCKET
@@ -54,6 +54,12 @@ class Door:
     async def run(self, nursery: trio.Nursery) -> None:
         """Accepts for ever; what it passes on runs in ``nursery``."""
         async with aclosing(accepted(self._listener)) as connections:
+            async for connection in connections:
+                self._take(connection, nursery)
+
+    async def take_waiting(self, nursery: trio.Nursery) -> None:
+        """Accepts those that wait already, before the socket is closed."""
+        async with aclosing(waiting(self._listener)) as connections:
             async for connection in connections:
                 self._take(connection, nursery)
 

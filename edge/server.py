@@ -26,27 +26,8 @@ HAND_OFF = "livecomments.hand_off"
 """ASGI extension: gives the request's connection away. Only where its bytes are plain HTTP/1.1."""
 TAKE_OVER = "livecomments.take_over"
 """ASGI extension: the same for the opening of a WebSocket, which its new owner answers, and reads from then on."""
-BACKLOG = 4096
-DEFER_ACCEPT_S = 3
 HEAD_MAX_BYTES = 16 * 1024
 KEEP_ALIVE_S = 75
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, non-blocking; raises OSError when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    raw = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A connection is told when its request is there, so that the door rarely finds nothing to read.
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_S)
-        raw.bind((host, port))
-        raw.listen(BACKLOG)
-    except OSError:
-        raw.close()
-        raise
-    raw.setblocking(False)
-    return raw
 
 
 class Connection(TCPServer):

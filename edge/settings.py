@@ -8,14 +8,16 @@ from livecomments.settings import Addresses, Settings
 
 
 class EdgeSettings(Settings):
-    """One edge process."""
+    """One edge: what is bounded is bounded for each of its processes."""
 
     edge_listen: str = "127.0.0.1:8080"
     """Where browsers and phones come in, host:port."""
     edge_tls_listen: str | None = None
     """The same over TLS, host:port. Needs ``TLS_CERT`` and ``TLS_KEY``."""
     edge_metrics_listen: str = "127.0.0.1:9180"
-    """Where Prometheus reads, host:port."""
+    """Where Prometheus reads, host:port; worker k has the k-th port after it."""
+    edge_workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes that serve at the same address."""
     core_urls: Addresses = ("127.0.0.1:7101",)
     """Cores, host:port, separated by commas; each stream belongs to one of them."""
     fanout_urls: Addresses = ("127.0.0.1:7201",)

@@ -18,6 +18,7 @@ from edge.sessions import SessionLimits, Sessions
 from edge.settings import EdgeSettings
 from edge.storages import Storages
 from edge.upstream import Metadata
+from edge.workers import Workers
 from livecomments.errors import Reason, Refusal
 from livecomments.identity import SERVICE_TOKEN_KEY
 from livecomments.tokens import Identity
@@ -30,6 +31,8 @@ class Edge:
     """One edge process. Open with ``open_edge()``."""
 
     settings: EdgeSettings
+    workers: Workers
+    """This process among the others."""
     service: Metadata
     """Our own identity, for calls to the other services."""
     authenticator: Authenticator
@@ -74,7 +77,7 @@ class Edge:
 
 
 @asynccontextmanager
-async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
+async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[Edge]:
     """Everything, for as long as the context is open; raises SettingsError."""
     service = ((SERVICE_TOKEN_KEY, settings.service_token()),)
     limits = Limits(
@@ -96,6 +99,7 @@ async def open_edge(settings: EdgeSettings) -> AsyncIterator[Edge]:
         ):
             yield Edge(
                 settings,
+                workers,
                 service,
                 Authenticator(settings.token_key()),
                 AddressLimit(settings.edge_address_rate, settings.edge_address_burst),

@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from edge import metrics
-from edge.accept import accepted
+from edge.accept import accepted, waiting
 from livecomments.settings import Settings, SettingsError
 
 HANDSHAKE_S = 10.0
@@ -63,6 +63,13 @@ class TlsDoor:
             while True:
                 await self._room.acquire()
                 nursery.start_soon(self._take, await anext(connections))
+
+    async def take_waiting(self, nursery: trio.Nursery) -> None:
+        """Accepts those that wait already, before the socket is closed; for HANDSHAKE_S if need be."""
+        async with aclosing(waiting(self._listener)) as connections:
+            async for connection in connections:
+                await self._room.acquire()
+                nursery.start_soon(self._take, connection)
 
     async def _take(self, connection: socket.socket) -> None:
         transport = trio.SocketStream(trio.socket.from_stdlib_socket(connection))

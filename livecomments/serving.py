@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from livecomments.identity import Authenticator, AuthInterceptor
+from livecomments.listening import listen as listen_at
 from livecomments.refusals import RefusalInterceptor
 from livecomments.settings import Settings, SettingsError, load, split_address
 from livecomments.telemetry import MetricsServer, configure_logging, log
@@ -78,7 +79,7 @@ async def _serve(name: str, settings: S, open_service: Open[S]) -> None:
     listen: str = getattr(settings, f"{name}_listen")
     metrics_listen: str = getattr(settings, f"{name}_metrics_listen")
     authenticator = Authenticator(settings.token_key(), settings.service_token())
-    with MetricsServer(f"{name}_metrics_listen".upper(), metrics_listen) as metrics:
+    with MetricsServer(listen_at(f"{name}_metrics_listen".upper(), metrics_listen)) as metrics:
         async with open_service(settings) as service:
             server = grpc.aio.server(
                 interceptors=[AuthInterceptor(authenticator), RefusalInterceptor()], options=SERVER_OPTIONS
@@ -107,10 +108,10 @@ async def _serve(name: str, settings: S, open_service: Open[S]) -> None:
     log().info("stopped")
 
 
-def write_ports(path: Path, **addresses: str) -> None:
-    """Tells a supervisor which addresses were taken: whole or not at all."""
+def write_ports(path: Path, **facts: object) -> None:
+    """Tells a supervisor which addresses were taken, and what else JSON can say: whole or not at all."""
     unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps({**addresses, "pid": os.getpid()}))
+    unfinished.write_text(json.dumps({**facts, "pid": os.getpid()}))
     unfinished.rename(path)
 
 

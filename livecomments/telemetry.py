@@ -1,15 +1,18 @@
 """Logs and metrics, alike in every service."""
 
 import logging
+import socket
 import sys
 from threading import Thread
 from typing import Self
-from wsgiref.simple_server import WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler
 
 import structlog
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
-from livecomments.settings import Settings, split_address
+from livecomments.listening import address_of
+from livecomments.settings import Settings
 
 Logger = structlog.stdlib.BoundLogger
 
@@ -47,17 +50,40 @@ def log() -> Logger:
 class MetricsServer:
     """Prometheus text on a port of its own, served by a thread; a context manager."""
 
-    def __init__(self, name: str, listen: str) -> None:
-        host, port = split_address(name, listen)
-        self._server: WSGIServer
-        self._thread: Thread
-        self._server, self._thread = start_http_server(port, host)
-        self.address = f"{host}:{self._server.server_port}"
+    def __init__(self, listener: socket.socket) -> None:
+        """The socket is closed here; others may listen on copies of it."""
+        self.address = address_of(listener)
+        self._server = _Server(listener)
+        self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
     def __enter__(self) -> Self:
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
+        self.close()
+
+    def close(self) -> None:
+        """Answers no more. Safe to call again."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join(2)
         self._server.server_close()
-        self._thread.join(2)
+
+
+class _Server(ThreadingWSGIServer):
+    def __init__(self, listener: socket.socket) -> None:
+        self.address_family = listener.family
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = listener.getsockname()[:2]
+        self.setup_environ()
+        self.set_app(make_wsgi_app())
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: who reads metrics does so for ever."""
