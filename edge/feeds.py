@@ -296,5 +296,6 @@ async def open_feeds(
         nursery.start_soon(broadcast.run)
         nursery.start_soon(feeds.run)
         nursery.start_soon(feeds.report)
+        nursery.start_soon(metrics.count_tasks)
         yield feeds
         nursery.cancel_scope.cancel()
