@@ -12,6 +12,7 @@ from edge.headers import is_allowed, shared_headers
 from edge.problems import problem, unexpected
 from edge.routes.comments import comments
 from edge.routes.feed import feed
+from edge.routes.grpc_web import grpc_web
 from edge.routes.moderation import moderation
 from edge.routes.pages import pages
 from edge.routes.sessions import sessions
@@ -33,7 +34,7 @@ def make_app(edge: Edge) -> QuartTrio:
     app.config["BODY_TIMEOUT"] = _BODY_S
     app.extensions[EXTENSION] = edge
     app.config["MAX_CONTENT_LENGTH"] = edge.settings.edge_body_max
-    for blueprint in (comments, feed, sessions, streams, moderation, pages):
+    for blueprint in (comments, feed, grpc_web, sessions, streams, moderation, pages):
         app.register_blueprint(blueprint)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_error)

@@ -272,6 +272,8 @@ class Broadcast:
         backlog.parts = deque((backlog.parts[0], section.too_slow))
         backlog.size = sum(map(len, backlog.parts))
         self._last_queued(fd, backlog)
+        # One that has stopped reading does not take that either.
+        self._deadlines[fd] = trio.current_time() + _GOODBYE_S
         return True
 
     def _flush(self, fd: int) -> None:

@@ -12,7 +12,6 @@ from contextlib import aclosing, suppress
 from functools import lru_cache
 from urllib.parse import unquote
 
-import httptools
 import trio
 
 from edge import metrics
@@ -20,13 +19,15 @@ from edge.accept import accepted, waiting
 from edge.conversation import Conversation
 from edge.encodings import Encoding
 from edge.encodings.websocket import WEBSOCKET
-from edge.headers import event_stream_headers, feed_encoding, shared_headers
-from edge.plain_http import Head, date_now, given_back
+from edge.grpc_web import forms_of
+from edge.headers import feed_encoding, feed_headers, shared_headers
+from edge.plain_http import Head, date_now, given_back, plain_request, size_of
 from edge.post_connection import PostConnection
 from edge.requests import Query
 from edge.state import Edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, Wish, decide_now, read_selection
+from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, Wish, decide_now, read_selection
 from edge.upgrade import forwarded_address, is_opening, read_opening, switching_protocols
+from edge.watch import PATH, read_watch
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
 
@@ -34,11 +35,11 @@ REQUEST_MAX_BYTES = 16 * 1024
 REST_S = 5.0
 """How long the rest of a subscribe that arrived in part may take."""
 
-_BEGINNING = b"GET /v1/streams/"
+_GET = b"GET /v1/streams/"
+_WATCH = f"POST {PATH} ".encode()
 _POST = b"POST /v1/streams/"
 _SUBSCRIBE = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
 _FEED = re.compile(rb"/v1/streams/([^/]+)/feed")
-_NOT_PLAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
 Serve = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
 
@@ -94,16 +95,22 @@ class Door:
                     connection.close()
                     return
                 data += part
-        if not self._answer(connection, data):
+        if data.startswith(_POST):
+            await PostConnection(self._edge, self._serve).run(connection, data)
+        elif not self._answer(connection, data):
             await self._serve(given_back(connection, data))
 
     def _answer(self, connection: socket.socket, data: bytes) -> bool:
         """Seats a plain subscriber; False for everything else."""
-        head = _plain_get(data)
+        head = plain_request(data) if data.startswith((_GET, _WATCH)) else None
         if head is None or not self._edge.may_seat():
             return False
         path = head.target.partition(b"?")[0]
         try:
+            if data.startswith(_WATCH):
+                return self._watch(connection, head)
+            if b"content-length" in head.headers:
+                return False
             if b"upgrade" in head.headers:
                 feed = _FEED.fullmatch(path) if is_opening(head.headers) else None
                 return feed is not None and self._open_socket(connection, head, _unquoted(feed[1]))
@@ -123,13 +130,25 @@ class Door:
         identity = edge.authenticator.identify(head.text(b"authorization"))
         cursor = head.text(b"last-event-id") or query.text("last_event_id")
         wish = Wish(cursor, feed_encoding(head.text(b"accept-encoding")), read_selection(query))
-        admission = decide_now(edge.feeds, identity, stream_id, wish)
+        return self._seat(connection, head, decide_now(edge.feeds, identity, stream_id, wish))
+
+    def _watch(self, connection: socket.socket, head: Head) -> bool:
+        edge = self._edge
+        forms = forms_of(head.text(b"content-type"), head.text(b"accept"))
+        # Who is seated has no deadline of its own.
+        if forms is None or b"grpc-timeout" in head.headers or b"upgrade" in head.headers:
+            return False
+        call = read_watch(forms, head.body)
+        identity = edge.authenticator.identify(head.text(b"authorization"))
+        return self._seat(connection, head, decide_now(edge.feeds, identity, call.stream_id, call.wish))
+
+    def _seat(self, connection: socket.socket, head: Head, admission: Admission | None) -> bool:
         if admission is None:
             return False
-        origin = head.text(b"origin")
-        head_bytes = _response_head(wish.encoding, origin, edge.origins, date_now())
-        first = head_bytes + wish.encoding.frame(admission.first)
-        admission.topic.audience.take_in(connection.detach(), wish.encoding, wish.selection, first)
+        encoding = admission.wish.encoding
+        answer = _response_head(encoding, head.text(b"origin"), self._edge.origins, date_now())
+        first = answer + encoding.frame(admission.first)
+        admission.topic.audience.take_in(connection.detach(), encoding, admission.wish.selection, first)
         metrics.joins.labels("accepted").inc()
         return True
 
@@ -150,44 +169,24 @@ class Door:
 
 
 def _is_partial(data: bytes) -> bool:
-    """It may become a subscribe, but is not complete yet."""
-    return (
-        0 < len(data) < REQUEST_MAX_BYTES
-        and (data.startswith(_BEGINNING) or _BEGINNING.startswith(data))
-        and b"\r\n\r\n" not in data
-    )
+    """It may become one of those that are answered here, but is not complete yet."""
+    if not 0 < len(data) < REQUEST_MAX_BYTES:
+        return False
+    is_head_partial = b"\r\n\r\n" not in data
+    if data.startswith(_WATCH) and not is_head_partial:
+        size = size_of(data)
+        return size is not None and len(data) < size <= REQUEST_MAX_BYTES
+    return (is_head_partial and data.startswith((_GET, _WATCH))) or _GET.startswith(data) or _WATCH.startswith(data)
 
 
 def _unquoted(part: bytes) -> str:
     return unquote(part.decode("latin-1"))
 
 
-def _plain_get(data: bytes) -> Head | None:
-    """The head of the one complete HTTP/1.1 GET that the bytes are, without a body and with nothing behind it."""
-    if not data.startswith(_BEGINNING) or data.find(b"\r\n\r\n") + 4 != len(data):
-        return None
-    head = Head()
-    parser = httptools.HttpRequestParser(head)
-    try:
-        parser.feed_data(data)
-    except httptools.HttpParserUpgrade:
-        pass  # the head is complete
-    except httptools.HttpParserError:
-        return None
-    is_plain = (
-        head.is_complete
-        and not head.repeated
-        and parser.get_http_version() == "1.1"
-        and b"host" in head.headers
-        and not head.headers.keys() & _NOT_PLAIN
-    )
-    return head if is_plain else None
-
-
 @lru_cache(maxsize=256)
 def _response_head(encoding: Encoding, origin: str | None, origins: frozenset[str], date: str) -> bytes:
     headers = [
-        *event_stream_headers(encoding),
+        *feed_headers(encoding),
         *shared_headers(origin, origins),
         ("date", date),
         ("transfer-encoding", "chunked"),

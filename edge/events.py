@@ -94,7 +94,7 @@ def omitted_event(count: int) -> FeedEvent:
 
 
 def degraded_event(degraded: bool) -> FeedEvent:
-    """The feed lags for now, or does not any more; outside the log."""
+    """The feed lags for now, or does not any more; outside the log. gRPC has no message for it but the snapshot."""
     return FeedEvent(b"degraded", encode({"degraded": degraded}), b"")
 
 

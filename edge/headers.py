@@ -2,7 +2,7 @@
 
 from edge.encodings import Encoding
 from edge.encodings.gzip import GZIP, takes_gzip
-from edge.encodings.sse import CONTENT_TYPE, SSE
+from edge.encodings.sse import SSE
 
 EXPOSED = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, ratelimit, ratelimit-policy, etag"
 
@@ -29,14 +29,11 @@ def feed_encoding(accept_encoding: str | None) -> Encoding:
     return GZIP if takes_gzip(accept_encoding) else SSE
 
 
-def event_stream_headers(encoding: Encoding) -> Headers:
+def feed_headers(encoding: Encoding) -> Headers:
     """A feed: not to be kept, and not to be gathered by a proxy on its way."""
-    headers = [
-        ("Content-Type", CONTENT_TYPE),
-        ("Cache-Control", "no-cache"),
-        ("X-Accel-Buffering", "no"),
-        ("Vary", "Accept-Encoding"),
-    ]
+    headers = [("Content-Type", encoding.content_type), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]
+    if encoding.content_type == SSE.content_type:
+        headers.append(("Vary", "Accept-Encoding"))
     if encoding.content_encoding:
         headers.append(("Content-Encoding", encoding.content_encoding))
     return headers

@@ -1,5 +1,6 @@
 """Plain HTTP/1.1 as the door sees it: heads, dates, and connections whose first bytes were read already."""
 
+import re
 import socket
 import time
 from dataclasses import dataclass, field
@@ -7,7 +8,12 @@ from email.utils import formatdate
 from functools import lru_cache
 from urllib.parse import parse_qs
 
+import httptools
 import trio
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+_NOT_PLAIN = frozenset({b"transfer-encoding", b"expect"})
 
 
 class GivenBack(trio.abc.HalfCloseableStream):
@@ -54,6 +60,7 @@ class Head:
 
     target: bytes = b""
     headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
     repeated: bool = False
     is_complete: bool = False
 
@@ -65,6 +72,9 @@ class Head:
         self.repeated |= name in self.headers
         self.headers[name] = value
 
+    def on_body(self, part: bytes) -> None:
+        self.body += part
+
     def on_message_complete(self) -> None:
         self.is_complete = True
 
@@ -74,6 +84,39 @@ class Head:
 
     def query(self) -> dict[str, list[str]]:
         return parse_qs(self.target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True)
+
+
+def plain_request(data: bytes) -> Head | None:
+    """The one complete HTTP/1.1 request that the bytes are, in its plainest form and with nothing behind it."""
+    end = data.find(b"\r\n\r\n") + 4
+    head = Head()
+    parser = httptools.HttpRequestParser(head)
+    try:
+        parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass  # the head is complete
+    except httptools.HttpParserError:
+        return None
+    length = head.headers.get(b"content-length", b"0")
+    is_plain = (
+        head.is_complete
+        and not head.repeated
+        and parser.get_http_version() == "1.1"
+        and b"host" in head.headers
+        and not head.headers.keys() & _NOT_PLAIN
+        and length.isdigit()
+        and end + int(length) == len(data)
+    )
+    return head if is_plain else None
+
+
+def size_of(data: bytes) -> int | None:
+    """How long the request is that the bytes begin with; None when its head is not complete, or does not say so."""
+    end = data.find(b"\r\n\r\n")
+    found = _LENGTH.search(data, 0, end + 2) if end >= 0 else None
+    if found is None or _EXPECT.search(data, 0, end + 2) is not None:
+        return None
+    return end + 4 + int(found[1])
 
 
 def given_back(connection: socket.socket, data: bytes) -> GivenBack:

@@ -53,19 +53,54 @@ class Viewer:
     def connect(self) -> None:
         """Opens a new connection, with the last id as Last-Event-ID."""
         self.disconnect()
-        host, port = self.host.split(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=10)
-        lines = [f"GET {self.path} HTTP/1.1", f"Host: {self.host}", "Accept: text/event-stream", *self.lines]
-        if self.token:
-            lines.append(f"Authorization: Bearer {self.token}")
-        if self.cursor:
-            lines.append(f"Last-Event-ID: {self.cursor}")
-        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self._socket = self.dial()
         self._raw = b""
         self._text = b""
         self.status = 0
         self.body = b""
         self.closed = False
+        self.begin()
+        self.ask()
+
+    def dial(self) -> socket.socket:
+        """The connection itself."""
+        address = urlsplit(f"//{self.host}")
+        dialled = socket.create_connection((address.hostname, address.port), timeout=10)
+        dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return dialled
+
+    def begin(self) -> None:
+        """Whatever comes before the request."""
+
+    def request(self) -> tuple[str, str, dict[str, str], bytes]:
+        """Method, path, headers and body, with the last id."""
+        headers = {"Accept": "text/event-stream"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if self.cursor:
+            headers["Last-Event-ID"] = self.cursor
+        headers |= dict(line.split(": ", 1) for line in self.lines)
+        return "GET", self.path, headers, b""
+
+    def ask(self) -> None:
+        """Sends the request."""
+        method, path, headers, body = self.request()
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"Content-Length: {len(body)}"] if body else []
+        self.send_raw(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+
+    def send_raw(self, data: bytes) -> None:
+        assert self._socket is not None
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        """What there is; empty at the end."""
+        assert self._socket is not None
+        try:
+            return self._socket.recv(1 << 18)
+        except ConnectionError:
+            return b""
 
     def disconnect(self) -> None:
         if self._socket is not None:
@@ -79,11 +114,7 @@ class Viewer:
 
     def feed(self) -> None:
         """Reads what there is; call it when the socket is readable."""
-        assert self._socket is not None
-        try:
-            data = self._socket.recv(1 << 18)
-        except ConnectionError:
-            data = b""
+        data = self.receive()
         self._raw += data
         if not self.status and b"\r\n\r\n" in self._raw:
             head, self._raw = self._raw.split(b"\r\n\r\n", 1)

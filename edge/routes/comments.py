@@ -1,8 +1,6 @@
 """Comments: post, subscribe, replay, recent."""
 
 import random
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 import msgspec
 from quart import Blueprint, Response, request
@@ -13,12 +11,12 @@ from edge.polling import WAIT_MAX_S, PollWish, poll
 from edge.requests import Query
 from edge.routes.answers import answer, cacheable
 from edge.routes.event_stream import answer_feed, come_back
-from edge.server import abort_connection, hand_off_connection
+from edge.routes.watching import watch_here
+from edge.server import hand_off_connection
 from edge.shapes import CommentShape, comment_shapes
-from edge.state import Edge, body, identify, on_behalf, sender_address, this_edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, Wish, admit, read_selection
+from edge.state import body, identify, on_behalf, sender_address, this_edge
+from edge.subscribe import SUBSCRIBE_PARAMETERS, Wish, read_selection
 from livecomments.errors import Reason, Refusal
-from livecomments.tokens import Identity
 from livecomments.v1 import history_service_pb2 as history
 
 comments = Blueprint("comments", __name__)
@@ -68,28 +66,8 @@ async def subscribe(stream_id: str) -> Response:
             Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
         )
     wish = Wish(cursor, feed_encoding(request.headers.get("Accept-Encoding")), read_selection(query))
-    feed = _feed(edge, identify(), stream_id, wish)
+    feed = watch_here(edge, identify(), stream_id, wish, hand_off_connection())
     return await answer_feed(feed, wish.encoding)
-
-
-async def _feed(edge: Edge, identity: Identity, stream_id: str, wish: Wish) -> AsyncGenerator[bytes]:
-    abort, hand_off = abort_connection(), hand_off_connection()
-    async with admit(edge.feeds, identity, stream_id, wish) as admission:
-        if edge.viewers >= edge.settings.edge_max_viewers:
-            raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
-        viewer = admission.enter(edge.settings.edge_backlog_bytes, abort)
-        edge.ordinary_viewers += 1
-        try:
-            async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:
-                async for data in chunks:
-                    yield data
-                    # What was yielded has been written; nothing may come between this and the seat.
-                    if hand_off is not None and admission.may_be_seated(viewer):
-                        admission.topic.audience.seat(viewer, hand_off())
-                        return
-        finally:
-            edge.ordinary_viewers -= 1
-            admission.topic.audience.leave(viewer)
 
 
 @comments.get("/v1/streams/<stream_id>/comments")

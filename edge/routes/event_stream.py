@@ -2,14 +2,14 @@
 
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 
 from quart import Response, request
 
 from edge import metrics
 from edge.encodings import Encoding
 from edge.encodings.sse import CONTENT_TYPE, SSE
-from edge.headers import event_stream_headers
+from edge.headers import feed_headers
+from edge.routes.watching import chained
 from edge.subscribe import NothingMore
 from livecomments.errors import Refusal
 
@@ -30,7 +30,7 @@ async def answer_feed(feed: AsyncGenerator[bytes], encoding: Encoding) -> Respon
             return come_back(refusal)
         raise
     metrics.joins.labels("accepted").inc()
-    return _event_stream(_chain(first, feed), encoding)
+    return _event_stream(chained(first, feed), encoding)
 
 
 def come_back(refusal: Refusal) -> Response:
@@ -41,13 +41,6 @@ def come_back(refusal: Refusal) -> Response:
     return _event_stream(_once(SSE.begin(refusal.retry_after_ms + random.randint(0, 2_000))), SSE)
 
 
-async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(rest):
-        yield first
-        async for data in rest:
-            yield data
-
-
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
@@ -55,6 +48,6 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 def _event_stream(data: AsyncIterator[bytes], encoding: Encoding) -> Response:
     response = Response(data, content_type=CONTENT_TYPE)
     response.timeout = None
-    for name, value in event_stream_headers(encoding):
+    for name, value in feed_headers(encoding):
         response.headers[name] = value
     return response

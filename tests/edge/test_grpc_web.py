@@ -1,12 +1,10 @@
 """gRPC-web as bytes: frames, trailers, what a request may be, and the feed in both forms."""
 
-import struct
 from base64 import b64decode, b64encode
 from contextlib import suppress
 from urllib.parse import unquote
 
 import pytest
-from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +19,7 @@ from livecomments.errors import Reason, Refusal, invalid
 from livecomments.v1 import comment_pb2 as pb
 from livecomments.v1 import feed_service_pb2 as feed
 from tests.edge.test_sse import other, posted
-from tests.grpc_web import frames, parts_of_text
+from tests.grpc_web import framed, frames, parts_of_text
 
 FORMS = pytest.mark.parametrize("form", [BINARY, TEXT], ids=["binary", "text"])
 
@@ -139,11 +137,6 @@ def test_a_viewer_that_is_sent_away_is_told_when_to_come_back() -> None:
 
 
 # -- what a request may be --
-
-
-def framed(message: Message, flags: int = 0) -> bytes:
-    data = message.SerializeToString()
-    return struct.pack("!BI", flags, len(data)) + data
 
 
 REQUEST = feed.WatchRequest(stream_id="s", cursor="ab-1")
