@@ -48,7 +48,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         System(tmp_path_factory.mktemp("house"), **limits) as system,
         system.service("edge", "-strict", **small) as strict,
         system.service("fanout", "-apart") as fanout,
-        system.service("edge", "-apart", fanout_urls=fanout.address) as apart,
+        system.service("edge", "-apart", fanout_urls=fanout.address, edge_max_comments_per_second="0") as apart,
     ):
         for edge in (strict, apart):
             url = f"http://{edge.address}/readyz"
@@ -209,6 +209,29 @@ def test_more_than_a_resume_may_bring_is_never_brought_in_part(
             expected = texts if fits else ["seen", *texts]
             viewer.until(lambda v: len(v.texts()) >= len(expected), "the beginning")
             goes_on(house, viewer, expected)
+
+
+@pytest.mark.parametrize("way", [Viewer, SocketViewer])
+def test_a_viewer_that_stops_reading_is_cut_delays_nobody_and_misses_nothing(house: House, way: type[Viewer]) -> None:
+    stream = house.system.create_stream()
+    edge = house.apart
+    before = edge.metric("livecomments_edge_viewers_behind_total")
+    posted: list[str] = []
+    with comes_back(way, edge, stream, "") as frozen, comes_back(Viewer, edge, stream, "") as healthy:
+        while edge.metric("livecomments_edge_viewers_behind_total") == before:
+            assert len(posted) < 900, "a resume brings no more than 2 MiB"
+            for _ in range(20):
+                posted.append(f"{len(posted)} " + "\N{FACE WITH TEARS OF JOY}" * 490)
+                post(house, stream, posted[-1])
+            healthy.until(lambda v: len(v.texts()) == len(posted), "it is not delayed", timeout_s=5)
+        frozen.until(lambda v: v.closed, "the end of what it was given")
+        shown = frozen.texts()
+        assert shown == posted[: len(shown)]
+        assert len(shown) < len(posted)
+        frozen.connect()
+        frozen.until(lambda v: len(v.texts()) >= len(posted), "the rest")
+        assert frozen.texts() == posted
+        assert [event.data["recovered"] for event in frozen.events if event.name == "snapshot"] == [False, True]
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "ab", "ab-", "-1", "ab--1", "ab-1-2", "AB-1", "ab-01", f"ab-{2**64}"])

@@ -119,6 +119,27 @@ async def test_one_that_comes_in_the_middle_of_a_round_enters_after_it(peers: Pe
         late.socket.close()
 
 
+async def test_what_is_pushed_during_a_round_goes_together_in_the_next() -> None:
+    async with broadcasting() as (broadcast, section):
+        # A pair of packet sockets: what was written at once is read at once.
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(600)]
+        for ours, _ in pairs:
+            ours.setblocking(False)
+            section.seat(ours.detach(), b"")
+        section.push(b"1")
+        with trio.fail_after(5):
+            while not broadcast.is_writing(section):
+                await trio.lowlevel.checkpoint()
+        for window in (b"2", b"3", b"4"):
+            section.push(window)
+        await trio.testing.wait_all_tasks_blocked()
+        for _, theirs in pairs:
+            assert theirs.recv(100) == b"1"
+            assert theirs.recv(100) == b"234"
+            theirs.close()
+        await gone(broadcast, 0)
+
+
 async def test_a_stalled_viewer_delays_nobody_and_is_closed_when_too_much_waits(peers: PeerMaker) -> None:
     async with broadcasting() as (broadcast, section):
         stalled, reader = peers(2)
