@@ -1,6 +1,7 @@
 """Taking connections from a listening socket."""
 
 import errno
+import os
 import socket
 from collections.abc import AsyncGenerator
 
@@ -15,14 +16,19 @@ ACCEPTS_PER_TURN = 64
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.1
 _DEFER_S = 3
+_HALF_OPEN_MS = 30_000
+"""A peer that acknowledges nothing for so long is gone."""
 
 
-def defer(listener: socket.socket) -> None:
-    """Lets it tell of a connection when its request is there, so that the door rarely finds nothing to read.
+def prepare(listener: socket.socket) -> None:
+    """Makes its connections ready for small writes now and then, over a long time.
 
-    One that sends nothing is told of after some seconds.
+    It tells of a connection when its request is there, so that the door rarely finds nothing to read; one that sends
+    nothing is told of after some seconds. The rest is inherited (tcp(7)): set on each, it took 8 µs a join.
     """
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER_S)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _HALF_OPEN_MS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 async def accepted(listener: socket.socket) -> AsyncGenerator[socket.socket]:
@@ -65,11 +71,12 @@ async def waiting(listener: socket.socket) -> AsyncGenerator[socket.socket]:
 
 def _accept(listener: socket.socket) -> socket.socket:
     try:
-        connection, _ = listener.accept()
+        # Not accept(): it finds out anew for each connection what kind of socket this is, half of its time.
+        fd, _ = listener._accept()  # type: ignore[attr-defined]
     except OSError as error:
         if error.errno in _NO_DESCRIPTORS:
             metrics.accept_failures.labels(errno.errorcode[error.errno]).inc()
             log().warning("can't accept", error=error.strerror)
         raise
-    connection.setblocking(False)
-    return connection
+    os.set_blocking(fd, False)
+    return socket.socket(listener.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0, fd)

@@ -92,7 +92,6 @@ class Broadcast:
         self._sections[fd] = section
         if listener is not None:
             self.hearing.begin(fd, listener)
-        descriptors.prepare(fd)
         self._epoll.register(fd, self._interest(fd))
         metrics.connections.inc()
 

@@ -6,16 +6,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_HALF_OPEN_MS = 30_000
-"""A peer that acknowledges nothing for so long is gone."""
-
-
-def prepare(fd: int) -> None:
-    """Makes a connection ready for small writes now and then, over a long time."""
-    with suppress(OSError), _borrowed(fd) as borrowed:
-        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _HALF_OPEN_MS)
-        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
 
 def peer_address(fd: int) -> str:
     """Where the connection comes from; empty when it is gone already."""

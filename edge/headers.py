@@ -1,5 +1,7 @@
 """Response headers that stand in the same form whichever way a response goes out."""
 
+from functools import lru_cache
+
 from edge.encodings import Encoding
 from edge.encodings.gzip import GZIP, takes_gzip
 from edge.encodings.sse import SSE
@@ -24,6 +26,7 @@ def shared_headers(origin: str | None, origins: frozenset[str]) -> Headers:
     return headers
 
 
+@lru_cache(maxsize=256)
 def feed_encoding(accept_encoding: str | None) -> Encoding:
     """How a subscriber's feed is written."""
     return GZIP if takes_gzip(accept_encoding) else SSE

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
-from edge.accept import defer
+from edge.accept import prepare
 from edge.app import make_app
 from edge.door import Door
 from edge.server import Server
@@ -56,10 +56,10 @@ async def _serve(settings: EdgeSettings, listeners: Listeners, workers: Workers,
         async with open_edge(settings, workers) as edge:
             server = Server(make_app(edge))
             doors: list[Door | TlsDoor] = [Door(edge, listening.enter_context(listeners.plain), server.serve)]
-            defer(listeners.plain)
+            prepare(listeners.plain)
             if listeners.tls is not None:
                 doors.append(TlsDoor(listening.enter_context(listeners.tls), tls_context(settings), server.serve))
-                defer(listeners.tls)
+                prepare(listeners.tls)
             async with server.running(), trio.open_nursery() as connections:
                 accepting = trio.CancelScope()
                 connections.start_soon(_accept, doors, connections, accepting)

@@ -3,7 +3,8 @@
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import trio
 
@@ -25,8 +26,7 @@ AHEAD_S = 1.0
 _SELECTIONS = {"0": Selection.SAMPLE, "1": Selection.ALL}
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a viewer asks for."""
 
     cursor: str
@@ -35,8 +35,7 @@ class Wish:
     selection: Selection = Selection.SAMPLE
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What a viewer is given: ``first`` to begin with, then the topic's windows after ``skip_through``."""
 
     topic: Topic
@@ -179,17 +178,23 @@ async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wis
 def _fresh(topic: Topic, wish: Wish) -> Admission:
     memory = topic.memory
     assert memory is not None
-    first = wish.encoding.begin(_retry_ms()) + memory.snapshot(wish.encoding)
+    first = _begin(wish.encoding, _retry_ms()) + memory.snapshot(wish.encoding)
     return Admission(topic, wish, first, 0, memory.has_ended)
 
 
 def _resumed(topic: Topic, wish: Wish, cursor: Cursor, data: bytes, *, skip_through: int) -> Admission:
     memory, encoding = topic.memory, wish.encoding
     assert memory is not None
-    first = encoding.begin(_retry_ms()) + encoding.events([memory.recovered(cursor)]) + data
+    first = _begin(encoding, _retry_ms()) + encoding.events([memory.recovered(cursor)]) + data
     return Admission(topic, wish, first, skip_through, memory.has_ended)
+
+
+@lru_cache(maxsize=1024)
+def _begin(encoding: Encoding, retry_ms: int) -> bytes:
+    # To compress it anew for each who joins took longer than all the rest.
+    return encoding.begin(retry_ms)
 
 
 def _retry_ms() -> int:
     # Jittered, so that the viewers of a lost edge do not all come back at once.
-    return random.randint(500, 2_500)
+    return 500 + 20 * int(random.random() * 101)
