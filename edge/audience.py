@@ -1,6 +1,7 @@
 """Who watches one stream on this edge, and how windows reach them."""
 
 import math
+import random
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
@@ -11,9 +12,10 @@ from edge import metrics
 from edge.broadcast import Broadcast
 from edge.encodings import Encoding
 from edge.events import FeedEvent
+from edge.expiry import FOREVER, Ending, Stay
 from edge.hearing import Listener
 from edge.sampling import Selection
-from edge.section import Section
+from edge.section import Farewells, Section
 from edge.window import Portion, Window
 
 END = b""
@@ -29,6 +31,7 @@ class Viewer:
 
     __slots__ = (
         "_abort", "_backlog", "_bytes", "_outbox", "_wake", "encoding", "is_leaving", "selection", "skip_through",
+        "stay",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +42,7 @@ class Viewer:
         backlog: int,
         abort: Callable[[], None],
         *,
+        stay: Stay = FOREVER,
         skip_through: int = 0,
     ) -> None:
         self.encoding = encoding
@@ -51,6 +55,7 @@ class Viewer:
         self.skip_through = skip_through
         """Windows up to this seq were seen already: its cursor was ahead of this edge."""
         self._abort = abort
+        self.stay = stay
         self.is_leaving = False
 
     def allow(self, size: int) -> None:
@@ -85,14 +90,18 @@ class Viewer:
         self._wake.set()
 
     async def chunks(self, heartbeat_s: float) -> AsyncGenerator[bytes]:
-        """What to write, as it comes; a sign of life after each ``heartbeat_s`` of silence."""
+        """What to write, as it comes; a sign of life after each ``heartbeat_s`` of silence. Ends with its stay."""
         while True:
+            if not self.is_leaving and trio.current_time() >= self.stay.until:
+                self._send_away()
             if not self._outbox:
                 self._wake = trio.Event()
-                with trio.move_on_after(heartbeat_s):
+                silent_at = trio.current_time() + heartbeat_s
+                with trio.move_on_at(min(silent_at, self.stay.until)):
                     await self._wake.wait()
                 if not self._outbox:
-                    yield self.encoding.heartbeat
+                    if trio.current_time() >= silent_at:
+                        yield self.encoding.heartbeat
                     continue
             is_last = self._outbox[-1] is END
             data = b"".join(self._outbox)
@@ -103,6 +112,11 @@ class Viewer:
             self._bytes -= len(data)
             if is_last:
                 return
+
+    def _send_away(self) -> None:
+        metrics.departures.labels(self.stay.ending.value).inc()
+        encoding = self.encoding
+        self.end(encoding.farewell(_retry_ms()) if self.stay.ending is Ending.AGE else encoding.expired)
 
 
 class Seat(Protocol):
@@ -156,10 +170,17 @@ class Audience:
     def seat(self, viewer: Viewer, fd: int) -> None:
         """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
         waiting = viewer.take()
-        self.take_in(fd, viewer.encoding, viewer.selection, viewer.encoding.frame(waiting) if waiting else b"")
+        self.take_in(fd, viewer.encoding, viewer.selection, viewer.encoding.frame(waiting), stay=viewer.stay)
 
     def take_in(
-        self, fd: int, encoding: Encoding, selection: Selection, first: bytes, listener: Listener | None = None
+        self,
+        fd: int,
+        encoding: Encoding,
+        selection: Selection,
+        first: bytes,
+        *,
+        stay: Stay,
+        listener: Listener | None = None,
     ) -> None:
         """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed.
 
@@ -167,9 +188,9 @@ class Audience:
         """
         found = self._sections.get((encoding.name, selection))
         if found is None:
-            section = Section(self._broadcast, encoding.frame(encoding.heartbeat), encoding.too_slow)
+            section = Section(self._broadcast, encoding.frame(encoding.heartbeat), farewells(encoding))
             found = self._sections[encoding.name, selection] = (encoding, section)
-        found[1].seat(fd, first, listener)
+        found[1].seat(fd, first, listener, stay)
 
     def show(self, window: Window) -> None:
         """Gives a window to everyone; whole windows, in order."""
@@ -214,6 +235,19 @@ class Audience:
     def _by_themselves(self) -> list[Viewer | Seat]:
         """Those who don't take what others do."""
         return [*self._viewers, *self._seats]
+
+
+def farewells(encoding: Encoding) -> Farewells:
+    """Those of an encoding, framed."""
+
+    def framed(last: bytes) -> bytes:
+        return encoding.frame(last) + encoding.last_frame
+
+    return Farewells(encoding.too_slow, lambda: framed(encoding.farewell(_retry_ms())), framed(encoding.expired))
+
+
+def _retry_ms() -> int:
+    return random.randint(200, 2_000)
 
 
 def _count(portion: Portion, viewers: int) -> None:

@@ -16,10 +16,12 @@ import select
 import time
 from collections import deque
 from contextlib import suppress
+from itertools import islice
 
 import trio
 
 from edge import descriptors, metrics
+from edge.expiry import Departures, Stay
 from edge.hearing import Hearing, Listener
 from edge.section import Backlog, Section
 
@@ -75,6 +77,7 @@ class Broadcast:
         """To be closed between rounds: a number must not be given anew while a round still holds it."""
         self._finished: set[int] = set()
         """The same for those that have taken their last bytes."""
+        self._departures = Departures(trio.current_time())
         self._parting: dict[int, bytes] = {}
         """Farewells to be said between rounds."""
         self._deadlines: dict[int, float] = {}
@@ -88,8 +91,9 @@ class Broadcast:
 
     # -- sections --
 
-    def adopt(self, fd: int, section: Section, listener: Listener | None) -> None:
+    def adopt(self, fd: int, section: Section, listener: Listener | None, stay: Stay) -> None:
         self._sections[fd] = section
+        self._departures.plan(fd, stay)
         if listener is not None:
             self.hearing.begin(fd, listener)
         self._epoll.register(fd, self._interest(fd))
@@ -106,6 +110,9 @@ class Broadcast:
         self.hearing.stop(fd)
         self._parting.setdefault(fd, farewell)
         self._wake.set()
+
+    def is_parting(self, fd: int) -> bool:
+        return fd in self._parting
 
     def answer(self, fd: int, data: bytes) -> None:
         section = self._sections.get(fd)
@@ -174,6 +181,7 @@ class Broadcast:
             if trio.current_time() >= next_beat:
                 next_beat += 1
                 second += 1
+                self._send_away()
                 self._beat(second)
             self._close_dead()
 
@@ -264,11 +272,11 @@ class Broadcast:
             return True
         # It resumes by cursor: it loses nothing, and nobody else waits for it.
         metrics.dropped_viewers.inc()
-        if not section.too_slow:
+        if not section.farewells.too_slow:
             self._bury(fd)
             return False
         # The first part may be half written: its end, and then the reason.
-        backlog.parts = deque((backlog.parts[0], section.too_slow))
+        backlog.parts = deque((backlog.parts[0], section.farewells.too_slow))
         backlog.size = sum(map(len, backlog.parts))
         self._last_queued(fd, backlog)
         # One that has stopped reading does not take that either.
@@ -339,6 +347,7 @@ class Broadcast:
         if section is None:
             return  # it lingers
         self._parting.pop(fd, None)
+        self._departures.forget(fd)
         metrics.connections.dec()
         section.leave(fd)
 
@@ -367,16 +376,25 @@ class Broadcast:
         for fd, backlog in section.behind.items():
             self._last_queued(fd, backlog)
 
+    def _send_away(self) -> None:
+        """Those whose time has come."""
+        for fd, ending in self._departures.due(trio.current_time()).items():
+            self.part(fd, self._sections[fd].farewells.for_(ending))
+            metrics.departures.labels(ending.value).inc()
+
     def _say_farewell(self) -> None:
-        parting, self._parting = self._parting, {}
-        for fd, farewell in parting.items():
+        # As many tokens may end in one second as were issued in one: the others wait for the next turn.
+        for fd in list(islice(self._parting, _YIELD_EVERY)):
             section = self._sections[fd]
-            if self.write(fd, section, farewell):
+            if self.write(fd, section, self._parting.pop(fd)):
                 backlog = section.behind.get(fd)
                 if backlog is None:
                     self._finish(fd)
                 else:
                     self._last_queued(fd, backlog)
+                    self._deadlines[fd] = trio.current_time() + _GOODBYE_S
+        if self._parting:
+            self._wake.set()
 
     def _beat(self, second: int) -> None:
         """Spread over the interval by descriptor, so that never all are written to at once."""

@@ -30,6 +30,7 @@ from edge.upgrade import forwarded_address, is_opening, read_opening, switching_
 from edge.watch import PATH, read_watch
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
+from livecomments.tokens import Identity
 
 REQUEST_MAX_BYTES = 16 * 1024
 REST_S = 5.0
@@ -134,7 +135,7 @@ class Door:
         identity = edge.authenticator.identify(head.text(b"authorization"))
         cursor = head.text(b"last-event-id") or query.text("last_event_id")
         wish = Wish(cursor, feed_encoding(head.text(b"accept-encoding")), read_selection(query))
-        return self._seat(connection, head, decide_now(edge.feeds, identity, stream_id, wish))
+        return self._seat(connection, head, identity, decide_now(edge.feeds, identity, stream_id, wish))
 
     def _watch(self, connection: socket.socket, head: Head) -> bool:
         edge = self._edge
@@ -144,15 +145,16 @@ class Door:
             return False
         call = read_watch(forms, head.body)
         identity = edge.authenticator.identify(head.text(b"authorization"))
-        return self._seat(connection, head, decide_now(edge.feeds, identity, call.stream_id, call.wish))
+        return self._seat(connection, head, identity, decide_now(edge.feeds, identity, call.stream_id, call.wish))
 
-    def _seat(self, connection: socket.socket, head: Head, admission: Admission | None) -> bool:
+    def _seat(self, connection: socket.socket, head: Head, identity: Identity, admission: Admission | None) -> bool:
         if admission is None:
             return False
         encoding = admission.wish.encoding
         answer = _response_head(encoding, head.text(b"origin"), self._origins, date_now())
         first = answer + encoding.frame(admission.first)
-        admission.topic.audience.take_in(connection.detach(), encoding, admission.wish.selection, first)
+        stay = self._edge.stay(identity)
+        admission.topic.audience.take_in(connection.detach(), encoding, admission.wish.selection, first, stay=stay)
         _ACCEPTED.inc()
         return True
 
@@ -167,7 +169,10 @@ class Door:
         address = forwarded_address(edge, head.text(b"x-forwarded-for"))
         first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first
         conversation = Conversation(edge, topic.stream_id, opening.identity, address)
-        topic.audience.take_in(connection.detach(), WEBSOCKET, opening.wish.selection, first, conversation)
+        stay = edge.stay(opening.identity)
+        topic.audience.take_in(
+            connection.detach(), WEBSOCKET, opening.wish.selection, first, stay=stay, listener=conversation
+        )
         _ACCEPTED.inc()
         return True
 

@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge.expiry import FOREVER, Ending, Stay
 from edge.hearing import Listener
 
 if TYPE_CHECKING:
@@ -23,18 +25,35 @@ class Backlog:
         """Close when it is taken."""
 
 
+@dataclass(frozen=True, slots=True)
+class Farewells:
+    """The last bytes for one that is sent away, framed; empty where there is no word for it."""
+
+    too_slow: bytes = b""
+    aged: Callable[[], bytes] = bytes
+    """Made for each, as each comes back at another time."""
+    expired: bytes = b""
+
+    def for_(self, ending: Ending) -> bytes:
+        """Those for one whose time has come."""
+        return self.aged() if ending is Ending.AGE else self.expired
+
+
 class Section:
     """The viewers of one stream that take the same bytes, or the one viewer that takes bytes of its own."""
 
     def __init__(
-        self, broadcast: "Broadcast", heartbeat: bytes, too_slow: bytes = b"", emptied: Callable[[], None] | None = None
+        self,
+        broadcast: "Broadcast",
+        heartbeat: bytes,
+        farewells: Farewells | None = None,
+        emptied: Callable[[], None] | None = None,
     ) -> None:
         """``emptied`` is called whenever the last viewer has gone."""
         self._broadcast = broadcast
         self._emptied = emptied
         self.heartbeat = heartbeat
-        self.too_slow = too_slow
-        """Tells one that it is cut for being behind; empty where that can't be told."""
+        self.farewells = farewells or Farewells()
         self.fds: dict[int, None] = {}
         """Those that take each round at once."""
         self.behind: dict[int, Backlog] = {}
@@ -56,12 +75,12 @@ class Section:
             self.pending.append(data)
             self._broadcast.schedule(self)
 
-    def seat(self, fd: int, first: bytes, listener: Listener | None = None) -> None:
-        """Takes a descriptor in, for ever: it is closed here. It gets ``first``, then all that is pushed from now on.
+    def seat(self, fd: int, first: bytes, listener: Listener | None = None, stay: Stay = FOREVER) -> None:
+        """Takes a descriptor in; it is closed here. It gets ``first``, then all that is pushed from now on.
 
         The descriptor must be non-blocking, and nobody else may write to it, or read where there is a listener.
         """
-        self._broadcast.adopt(fd, self, listener)
+        self._broadcast.adopt(fd, self, listener, stay)
         if self.pending or self._broadcast.is_writing(self):
             self.entering[fd] = len(self.pending)
         else:
@@ -92,7 +111,10 @@ class Section:
             self._broadcast.schedule(self)
 
     def dismiss(self, share: int, farewell: bytes) -> None:
-        """Sends one in ``share`` of them away."""
-        leaving = list(self.fds)[: -(-len(self.fds) // share)]
-        for fd in leaving:
+        """Sends one in ``share`` of those away that stay so far."""
+        # Those that are behind or entering, too: nobody may be left over.
+        behind = (fd for fd, backlog in self.behind.items() if not backlog.is_last)
+        everyone = dict.fromkeys((*self.fds, *self.entering, *behind))
+        staying = [fd for fd in everyone if not self._broadcast.is_parting(fd)]
+        for fd in staying[: -(-len(staying) // share)]:
             self._broadcast.part(fd, farewell)

@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 import trio
 
 from edge import metrics
-from edge.audience import Viewer
+from edge.audience import Viewer, farewells
 from edge.broadcast import Broadcast
 from edge.composite import MovingCursor, Places
 from edge.encodings import Encoding
 from edge.encodings.session import StreamEvents, fill_in, has_cursor, session_event
 from edge.encodings.sse import SSE
+from edge.expiry import Stay
 from edge.feeds import Feeds, Topic
 from edge.sampling import Selection
 from edge.section import Section
@@ -83,6 +84,7 @@ class Session:
         places: Places,
         limits: SessionLimits,
         *,
+        stay: Stay,
         abort: Callable[[], None],
         closed: Callable[["Session"], None],
     ) -> None:
@@ -93,7 +95,7 @@ class Session:
         self._cursor = MovingCursor(places)
         self._limits = limits
         self._seats: dict[str, SessionSeat] = {}
-        self._viewer: Viewer | None = Viewer(SSE, Selection.SAMPLE, b"", limits.backlog_bytes, abort)
+        self._viewer: Viewer | None = Viewer(SSE, Selection.SAMPLE, b"", limits.backlog_bytes, abort, stay=stay)
         self._section: Section | None = None
         self._closed = closed
         self._changing = trio.Lock()
@@ -239,8 +241,8 @@ class Session:
         """Turns it into a descriptor, which is closed here."""
         viewer, self._viewer = self._viewer, None
         assert viewer is not None
-        self._section = Section(broadcast, SSE.frame(SSE.heartbeat), emptied=self.close)
-        self._section.seat(fd, SSE.frame(viewer.take()))
+        self._section = Section(broadcast, SSE.frame(SSE.heartbeat), farewells(SSE), emptied=self.close)
+        self._section.seat(fd, SSE.frame(viewer.take()), stay=viewer.stay)
 
     def close(self) -> None:
         """Leaves all audiences; nothing is told any more."""
@@ -290,14 +292,14 @@ class Sessions:
         return len(self._sessions)
 
     @contextmanager
-    def new(self, identity: Identity, places: Places, abort: Callable[[], None]) -> Iterator[Session]:
+    def new(self, identity: Identity, places: Places, stay: Stay, abort: Callable[[], None]) -> Iterator[Session]:
         """A session for as long as the context is open, and beyond it only once a descriptor holds it.
 
         ``abort`` cuts the connection when it can't keep up before that.
         """
         # Unguessable: whoever knows the id of a session that nobody signed in for may change it.
         session_id = secrets.token_urlsafe(_ID_BYTES)
-        session = Session(session_id, identity, places, self._limits, abort=abort, closed=self._forget)
+        session = Session(session_id, identity, places, self._limits, stay=stay, abort=abort, closed=self._forget)
         self._sessions[session_id] = session
         metrics.sessions.inc()
         try:

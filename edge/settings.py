@@ -54,6 +54,8 @@ class EdgeSettings(Settings):
     """Most events that a resume may bring; over that the viewer gets a fresh snapshot."""
     edge_resume_max_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
     """The same in bytes."""
+    edge_max_connection_age_s: Annotated[float, Field(ge=0)] = 3_600
+    """A viewer's connection is renewed after so many seconds, a tenth more or less. 0: never."""
     edge_drain_s: Annotated[float, Field(ge=0)] = 20
     """Viewers are closed over so many seconds after SIGTERM."""
     edge_post_wait_s: Annotated[float, Field(gt=0)] = 2

@@ -1,5 +1,8 @@
 """What the routes work with: everything one edge process holds."""
 
+import math
+import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from quart import current_app, request
 from edge.auth import Authenticator
 from edge.broadcast import Broadcast
 from edge.cores import Cores, open_cores
+from edge.expiry import Stay, stay_from
 from edge.feeds import Feeds, open_feeds
 from edge.limits import AddressLimit, client_address
 from edge.memory import Limits
@@ -61,6 +65,11 @@ class Edge:
     def viewers(self) -> int:
         """All viewers of this process."""
         return self.ordinary_viewers + len(self.broadcast)
+
+    def stay(self, identity: Identity) -> Stay:
+        """How long a viewer may stay that comes now."""
+        left_s = identity.expires_at - time.time() if identity.expires_at else math.inf
+        return stay_from(trio.current_time(), self.settings.edge_max_connection_age_s, left_s, random.random())
 
     async def dismiss_over(self, seconds: float) -> None:
         """Sends all viewers away, a part at a time, so that they do not all come back at once."""

@@ -10,6 +10,7 @@ import trio
 
 from edge.audience import Viewer
 from edge.encodings import Encoding
+from edge.expiry import Stay
 from edge.feeds import Feeds, Topic
 from edge.memory import Ahead, FeedMemory, Missed, TooOld, Unservable
 from edge.requests import Query
@@ -45,10 +46,12 @@ class Admission(NamedTuple):
     is_over: bool
     """The stream has ended: nothing comes after ``first``."""
 
-    def enter(self, backlog: int, abort: Callable[[], None]) -> Viewer:
+    def enter(self, backlog: int, abort: Callable[[], None], stay: Stay) -> Viewer:
         """Makes the viewer one of the audience. No await may stand between the decision and this."""
         wish = self.wish
-        viewer = Viewer(wish.encoding, wish.selection, self.first, backlog, abort, skip_through=self.skip_through)
+        viewer = Viewer(
+            wish.encoding, wish.selection, self.first, backlog, abort, stay=stay, skip_through=self.skip_through
+        )
         self.topic.audience.enter(viewer)
         if self.is_over:
             viewer.end(wish.encoding.tail)

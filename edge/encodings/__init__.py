@@ -38,6 +38,10 @@ class Encoding(Hashable, Protocol):
         """The last bytes of a feed that we cut before its end: when to come back."""
 
     @property
+    def expired(self) -> bytes:
+        """The last bytes for a viewer whose token has ended."""
+
+    @property
     def tail(self) -> bytes:
         """The last bytes of a feed whose stream has ended."""
 

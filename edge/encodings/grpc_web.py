@@ -21,6 +21,7 @@ class GrpcWebFrames:
         self.content_type = form.content_type
         self.heartbeat = form.message(WatchResponse(heartbeat=Heartbeat()))
         self.tail = form.end()
+        self.expired = form.refusal(Refusal(Reason.UNAUTHENTICATED, "the token has expired"))
         slow = Refusal(Reason.OVERLOADED, "too slow: come back with the last cursor", retry_after_ms=1_000)
         self.too_slow = SSE.frame(form.refusal(slow)) + SSE.last_frame
 
@@ -34,7 +35,9 @@ class GrpcWebFrames:
 
     def farewell(self, retry_ms: int) -> bytes:
         """UNAVAILABLE, with the time to wait."""
-        return self._form.refusal(Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=retry_ms))
+        return self._form.refusal(
+            Refusal(Reason.DRAINING, "this connection ends: open another", retry_after_ms=retry_ms)
+        )
 
     def frame(self, data: bytes) -> bytes:
         """A chunk."""

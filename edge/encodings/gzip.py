@@ -24,6 +24,7 @@ class GzipServerSentEvents:
     content_encoding = "gzip"
     tail = b"\x03\x00"
     """An empty final block."""
+    expired = tail
     too_slow = b""
     last_frame = SSE.last_frame
 

@@ -14,6 +14,8 @@ class ServerSentEvents:
     content_type = CONTENT_TYPE
     content_encoding = ""
     tail = b""
+    expired = b""
+    """Nothing: whoever comes back with the same token is told by the status."""
     too_slow = b""
     heartbeat = b":\n\n"
     last_frame = b"0\r\n\r\n"

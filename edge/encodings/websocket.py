@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from edge.events import FeedEvent
-from edge.frames import GOING_AWAY, NORMAL, TRY_AGAIN_LATER, close_frame, ping_frame, text_frame
+from edge.frames import GOING_AWAY, NORMAL, POLICY, TRY_AGAIN_LATER, close_frame, ping_frame, text_frame
 
 
 class WebSocketFrames:
@@ -14,6 +14,7 @@ class WebSocketFrames:
     content_encoding = ""
     heartbeat = ping_frame()
     tail = close_frame(NORMAL, "the stream has ended")
+    expired = close_frame(POLICY, "the token has expired")
     too_slow = close_frame(TRY_AGAIN_LATER, "too slow: come back with the last id as cursor")
     last_frame = b""
 

@@ -14,6 +14,7 @@ from edge import metrics
 from edge.audience import Viewer
 from edge.conversation import Conversation
 from edge.encodings.websocket import WEBSOCKET
+from edge.expiry import Stay
 from edge.server import abort_connection, take_over_connection
 from edge.state import Edge, this_edge
 from edge.subscribe import Admission, NothingMore, admit
@@ -70,17 +71,19 @@ async def _watch(edge: Edge, stream_id: str, opening: Opening) -> None:
         conversation = Conversation(edge, admission.topic.stream_id, identity, address)
         take_over = take_over_connection()
         if take_over is None or admission.is_over or not admission.is_abreast:
-            await _serve_here(edge, admission, conversation)
+            await _serve_here(edge, admission, conversation, edge.stay(identity))
         elif (fd := take_over()) is not None:
             # No await stood between the decision and the seat.
             key = websocket.headers["Sec-Websocket-Key"].encode("latin-1")
             first = switching_protocols(key) + admission.first
-            admission.topic.audience.take_in(fd, WEBSOCKET, opening.wish.selection, first, conversation)
+            admission.topic.audience.take_in(
+                fd, WEBSOCKET, opening.wish.selection, first, stay=edge.stay(identity), listener=conversation
+            )
 
 
-async def _serve_here(edge: Edge, admission: Admission, conversation: Conversation) -> None:
+async def _serve_here(edge: Edge, admission: Admission, conversation: Conversation, stay: Stay) -> None:
     audience = admission.topic.audience
-    viewer = admission.enter(edge.settings.edge_backlog_bytes, abort_connection())
+    viewer = admission.enter(edge.settings.edge_backlog_bytes, abort_connection(), stay)
     edge.ordinary_viewers += 1
     try:
         await websocket.accept()

@@ -40,7 +40,7 @@ async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenera
     if edge.viewers >= edge.settings.edge_max_viewers:
         raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
     hand_off = hand_off_connection()
-    with edge.sessions.new(identity, places, abort_connection()) as session:
+    with edge.sessions.new(identity, places, edge.stay(identity), abort_connection()) as session:
         edge.ordinary_viewers += 1
         metrics.connections.inc()
         try:
@@ -50,7 +50,8 @@ async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenera
                     yield data
                     # What was yielded has been written; nothing may come between this and the seat.
                     if hand_off is not None and session.may_be_seated():
-                        session.seat(edge.broadcast, hand_off())
+                        if (fd := hand_off()) is not None:
+                            session.seat(edge.broadcast, fd)
                         return
         finally:
             edge.ordinary_viewers -= 1

@@ -23,7 +23,7 @@ async def watch_here(
     async with admit(edge.feeds, identity, stream_id, wish) as admission:
         if edge.viewers >= edge.settings.edge_max_viewers:
             raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
-        viewer = admission.enter(edge.settings.edge_backlog_bytes, abort)
+        viewer = admission.enter(edge.settings.edge_backlog_bytes, abort, edge.stay(identity))
         edge.ordinary_viewers += 1
         try:
             async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:

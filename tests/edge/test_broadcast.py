@@ -11,7 +11,7 @@ import trio.testing
 
 from edge.broadcast import Broadcast
 from edge.hearing import Line
-from edge.section import Section
+from edge.section import Farewells, Section
 
 pytestmark = pytest.mark.anyio
 BACKLOG = 64 * 1024
@@ -397,7 +397,7 @@ async def test_what_a_viewer_begins_with_may_be_larger_than_what_may_wait(peers:
 
 async def test_one_that_is_cut_for_being_behind_is_told_so_where_that_can_be_told(peers: PeerMaker) -> None:
     async with broadcasting() as (broadcast, _):
-        section = Section(broadcast, b"*", too_slow=b"too slow")
+        section = Section(broadcast, b"*", Farewells(too_slow=b"too slow"))
         (viewer,) = peers(1)
         section.seat(viewer.fd, b"", Echo())
         for number in range(50):
