@@ -23,6 +23,8 @@ class Missed:
     """A cursor that memory reaches back to: what came after it, encoded; empty when nothing did."""
 
     data: bytes
+    events: int
+    """How many those are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class FeedMemory:
         if not self.may_give(events, 0):
             return Unservable()
         data = b"".join(portion.after(cursor.seq, encoding) for portion in missed)
-        return Missed(data) if self.may_give(events, len(data)) else Unservable()
+        return Missed(data, events) if self.may_give(events, len(data)) else Unservable()
 
     def is_behind(self, cursor: Cursor) -> bool:
         """Whether the cursor is ahead of this memory."""

@@ -169,11 +169,14 @@ async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wis
     reached = messages[-1].seq if messages else cursor.seq
     # The log was read after memory's floor was passed, so up to there nothing is missing; memory has what came after.
     after = memory.since(Cursor(cursor.epoch, max(reached, memory.floor)), wish.encoding, wish.selection)
-    if not isinstance(after, Missed | Ahead):
+    if isinstance(after, Ahead):
+        after = Missed(b"", 0)
+    if not isinstance(after, Missed):
         return _fresh(topic, wish)
     older = memory.older(messages, wish.selection)
-    data = memory.encode(older, wish.encoding) + (after.data if isinstance(after, Missed) else b"")
-    if not memory.may_give(sum(len(part.message.events.events) for part in older), len(data)):
+    data = memory.encode(older, wish.encoding) + after.data
+    events = sum(len(part.message.events.events) for part in older) + after.events
+    if not memory.may_give(events, len(data)):
         return _fresh(topic, wish)
     return _resumed(topic, wish, cursor, data, skip_through=reached)
 

@@ -70,7 +70,7 @@ def test_windows_are_forgotten_after_their_time_and_older_cursors_are_too_old() 
 
 def test_a_cursor_that_memory_has_not_come_to_is_neither_served_nor_refused_by_it() -> None:
     kept = memory(7)
-    assert kept.since(Cursor("ab", 7), SSE, ALL) == Missed(b"")
+    assert kept.since(Cursor("ab", 7), SSE, ALL) == Missed(b"", 0)
     assert kept.since(Cursor("ab", 8), SSE, ALL) == Ahead()
     assert kept.is_behind(Cursor("ab", 8))
     assert not kept.is_behind(Cursor("ab", 7))
