@@ -11,6 +11,7 @@ A viewer that speaks (WebSocket) has a listener, too. It is read when it is read
 same write, between whole rounds or behind what it has not taken yet: nothing is ever torn apart.
 """
 
+import errno
 import os
 import select
 import time
@@ -24,6 +25,7 @@ from edge import descriptors, metrics
 from edge.expiry import Departures, Stay
 from edge.hearing import Hearing, Listener
 from edge.section import Backlog, Section
+from livecomments.telemetry import log
 
 _YIELD_EVERY = 256
 """Writes between two looks at the loop: other tasks' p99 wait fell from 40 to 4.5 ms, rounds took no longer."""
@@ -91,13 +93,21 @@ class Broadcast:
 
     # -- sections --
 
-    def adopt(self, fd: int, section: Section, listener: Listener | None, stay: Stay) -> None:
+    def adopt(self, fd: int, section: Section, listener: Listener | None, stay: Stay) -> bool:
+        """False when the kernel has no room for it: then it is closed, and comes back."""
+        try:
+            self._epoll.register(fd, _WATCH if listener is None else _WATCH | select.EPOLLIN)
+        except OSError as error:
+            metrics.accept_failures.labels(errno.errorcode.get(error.errno or 0, "unknown")).inc()
+            log().warning("can't watch a connection", error=error.strerror)
+            descriptors.close(fd)
+            return False
         self._sections[fd] = section
         self._departures.plan(fd, stay)
         if listener is not None:
             self.hearing.begin(fd, listener)
-        self._epoll.register(fd, self._interest(fd))
         metrics.connections.inc()
+        return True
 
     def schedule(self, section: Section) -> None:
         # Not "in self._due": as many sections may be due as there are sessions.

@@ -80,7 +80,9 @@ class Section:
 
         The descriptor must be non-blocking, and nobody else may write to it, or read where there is a listener.
         """
-        self._broadcast.adopt(fd, self, listener, stay)
+        if not self._broadcast.adopt(fd, self, listener, stay):
+            self._tell_if_empty()
+            return
         if self.pending or self._broadcast.is_writing(self):
             self.entering[fd] = len(self.pending)
         else:
@@ -100,6 +102,9 @@ class Section:
         self.fds.pop(fd, None)
         self.behind.pop(fd, None)
         self.entering.pop(fd, None)
+        self._tell_if_empty()
+
+    def _tell_if_empty(self) -> None:
         if self._emptied is not None and not len(self):
             self._emptied()
 

@@ -1,10 +1,20 @@
 """Settings of the edge; see ``livecomments.settings`` for those that all services share."""
 
+import resource
 from typing import Annotated
 
 from pydantic import Field
 
 from livecomments.settings import Addresses, Settings
+
+_UNLIMITED = 1_000_000
+"""Viewers where descriptors are not limited."""
+
+
+def room_for_viewers() -> int:
+    """How many descriptors this process may have, less a tenth for everything that is no viewer."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _UNLIMITED if hard == resource.RLIM_INFINITY else max(1, hard * 9 // 10)
 
 
 class EdgeSettings(Settings):
@@ -42,8 +52,10 @@ class EdgeSettings(Settings):
     """A silent feed shows life after so many seconds."""
     edge_backlog_bytes: Annotated[int, Field(ge=16 * 1024)] = 256 * 1024
     """What may wait for one viewer, bytes; over that it is disconnected and resumes by cursor."""
-    edge_max_viewers: Annotated[int, Field(ge=1)] = 20_000
-    """Viewers of one process; over that a subscribe is refused with OVERLOADED."""
+    edge_max_viewers: Annotated[int, Field(ge=1)] = Field(default_factory=room_for_viewers)
+    """Viewers of one process; over that a subscribe is refused with OVERLOADED. Default: as many as its hard limit of
+    descriptors allows, less a tenth for everything else.
+    """
     edge_max_comments_per_second: Annotated[int, Field(ge=0)] = 100
     """Comments that one viewer is given, per second: above it an even sample, and how many were left out. 0: all."""
     edge_session_max_streams: Annotated[int, Field(ge=1, le=100)] = 50

@@ -61,6 +61,13 @@ class Edge:
         """Whether there is room for one more viewer, and time."""
         return not self.is_draining and self.viewers < self.settings.edge_max_viewers
 
+    def require_room(self) -> None:
+        """Raises Refusal when no viewer may come: DRAINING, or OVERLOADED when too many are here."""
+        if self.is_draining:
+            raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+        if self.viewers >= self.settings.edge_max_viewers:
+            raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+
     @property
     def viewers(self) -> int:
         """All viewers of this process."""

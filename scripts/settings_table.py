@@ -24,7 +24,7 @@ def settings(source: str) -> list[tuple[str, str, str]]:
 
 def default(value: ast.expr | None) -> str:
     match value:
-        case None | ast.Constant(value=None):
+        case None | ast.Constant(value=None) | ast.Call(args=[]):
             return ""
         case ast.Call(args=[ast.Constant(value=only)]):
             return f"`{only}`"

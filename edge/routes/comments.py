@@ -10,7 +10,7 @@ from edge.intake import draft_of, take_post
 from edge.polling import WAIT_MAX_S, PollWish, poll
 from edge.requests import Query
 from edge.routes.answers import answer, cacheable
-from edge.routes.event_stream import answer_feed, come_back
+from edge.routes.event_stream import answer_feed
 from edge.routes.watching import watch_here
 from edge.server import hand_off_connection
 from edge.shapes import CommentShape, comment_shapes
@@ -61,10 +61,6 @@ async def subscribe(stream_id: str) -> Response:
     edge = this_edge()
     query = Query(request.args.to_dict(flat=False), SUBSCRIBE_PARAMETERS)
     cursor = request.headers.get("Last-Event-ID") or query.text("last_event_id")
-    if edge.is_draining:
-        return come_back(
-            Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
-        )
     wish = Wish(cursor, feed_encoding(request.headers.get("Accept-Encoding")), read_selection(query))
     feed = watch_here(edge, identify(), stream_id, wish, hand_off_connection())
     return await answer_feed(feed, wish.encoding)

@@ -4,7 +4,6 @@ Plain HTTP/1.1 connections are taken over and become descriptors like the door's
 what can't be seated at once: an ended stream, or a cursor ahead of this edge.
 """
 
-import random
 from contextlib import aclosing
 
 import trio
@@ -19,7 +18,7 @@ from edge.server import abort_connection, take_over_connection
 from edge.state import Edge, this_edge
 from edge.subscribe import Admission, NothingMore, admit
 from edge.upgrade import Opening, forwarded_address, read_opening, switching_protocols
-from livecomments.errors import Reason, Refusal
+from livecomments.errors import Refusal
 
 feed = Blueprint("feed", __name__)
 
@@ -60,12 +59,11 @@ async def watch_and_post(stream_id: str) -> None:
 
 
 async def _watch(edge: Edge, stream_id: str, opening: Opening) -> None:
-    if edge.is_draining:
-        raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+    edge.require_room()
     identity = opening.identity
     async with admit(edge.feeds, identity, stream_id, opening.wish) as admission:
-        if edge.viewers >= edge.settings.edge_max_viewers:
-            raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+        # Once more: one that enters after the last viewer was sent away would be forgotten.
+        edge.require_room()
         metrics.joins.labels("accepted").inc()
         address = forwarded_address(edge, websocket.headers.get("X-Forwarded-For"))
         conversation = Conversation(edge, admission.topic.stream_id, identity, address)

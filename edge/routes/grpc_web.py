@@ -3,7 +3,6 @@
 Whatever a call comes to, the HTTP status is 200: the trailers at the end of the body say how it went.
 """
 
-import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -55,8 +54,6 @@ async def _watch(forms: Forms) -> AsyncIterator[bytes] | bytes:
     edge = this_edge()
     call = read_watch(forms, await body())
     seconds = timeout_s(request.headers.get("grpc-timeout"))
-    if edge.is_draining:
-        raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
     # Who is seated has no deadline of its own.
     hand_off = hand_off_connection() if seconds is None else None
     feed = watch_here(edge, identify(), call.stream_id, call.wish, hand_off)

@@ -1,6 +1,5 @@
 """Many streams on one connection: open it, add and drop streams while it is open."""
 
-import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -11,7 +10,7 @@ from edge import metrics
 from edge.composite import CompositeCursor, Places
 from edge.encodings.sse import SSE
 from edge.requests import Query
-from edge.routes.event_stream import answer_feed, come_back
+from edge.routes.event_stream import answer_feed
 from edge.server import abort_connection, hand_off_connection
 from edge.state import Edge, identify, this_edge
 from livecomments.cursor import BadCursor
@@ -29,16 +28,11 @@ CHANGE_S = 5.0
 async def watch_many() -> Response:
     """The feeds of several streams as server-sent events."""
     edge = this_edge()
-    if edge.is_draining:
-        return come_back(
-            Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
-        )
     return await answer_feed(_events(edge, identify(), _read_places(edge.settings.edge_session_max_streams)), SSE)
 
 
 async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenerator[bytes]:
-    if edge.viewers >= edge.settings.edge_max_viewers:
-        raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+    edge.require_room()
     hand_off = hand_off_connection()
     with edge.sessions.new(identity, places, edge.stay(identity), abort_connection()) as session:
         edge.ordinary_viewers += 1

@@ -1,13 +1,11 @@
 """A viewer that comes in through Hypercorn: served there until its connection can be handed off."""
 
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 from edge.server import abort_connection
 from edge.state import Edge
 from edge.subscribe import Wish, admit
-from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 
 
@@ -20,9 +18,10 @@ async def watch_here(
     Before the first bytes this raises Refusal or NothingMore.
     """
     abort = abort_connection()
+    edge.require_room()
     async with admit(edge.feeds, identity, stream_id, wish) as admission:
-        if edge.viewers >= edge.settings.edge_max_viewers:
-            raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+        # Once more: one that enters after the last viewer was sent away would be forgotten.
+        edge.require_room()
         viewer = admission.enter(edge.settings.edge_backlog_bytes, abort, edge.stay(identity))
         edge.ordinary_viewers += 1
         try:
