@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import trio
+from prometheus_client import REGISTRY
 
 from edge.accept import prepare
 from edge.app import make_app
 from edge.door import Door
+from edge.queues import QueueMetrics
 from edge.server import Server
 from edge.settings import EdgeSettings
 from edge.state import Edge, open_edge
@@ -34,12 +36,17 @@ class Listeners:
     plain: socket.socket
     tls: socket.socket | None
 
+    def by_name(self) -> dict[str, socket.socket]:
+        """Those that there are."""
+        return {"plain": self.plain} if self.tls is None else {"plain": self.plain, "tls": self.tls}
+
 
 def serve(settings: EdgeSettings, listeners: Listeners, workers: Workers, tell: Tell) -> None:
     """Serves until SIGTERM or SIGINT, then lets everyone go; ``tell`` hears of each stage. Raises SettingsError."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Every viewer is a descriptor, and the usual soft limit is 1,024.
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    REGISTRY.register(QueueMetrics(listeners.by_name()))
     try:
         trio.run(_serve, settings, listeners, workers, tell, strict_exception_groups=True)
     except BaseExceptionGroup as group:
