@@ -30,8 +30,8 @@ class Viewer:
     """
 
     __slots__ = (
-        "_abort", "_backlog", "_bytes", "_outbox", "_wake", "encoding", "is_leaving", "selection", "skip_through",
-        "stay",
+        "_abort", "_backlog", "_bytes", "_outbox", "_wake", "allowance", "encoding", "is_leaving", "selection",
+        "skip_through", "stay",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,8 @@ class Viewer:
         self._bytes = len(first)
         # A snapshot is its own allowance: joining must not count as being behind.
         self._backlog = backlog + len(first)
+        self.allowance = 0
+        """Bytes that may wait for it over the bound that holds for all."""
         self._wake = trio.Event()
         self.skip_through = skip_through
         """Windows up to this seq were seen already: its cursor was ahead of this edge."""
@@ -58,15 +60,11 @@ class Viewer:
         self.stay = stay
         self.is_leaving = False
 
-    def allow(self, size: int) -> None:
-        """Lets so many bytes more wait for it."""
-        self._backlog += size
-
     def write(self, data: bytes) -> None:
         # A window that it has seen already is empty, and would look like the end.
         if self.is_leaving or not data:
             return
-        if self._bytes + len(data) > self._backlog:
+        if self._bytes + len(data) > self._backlog + self.allowance:
             self.is_leaving = True
             metrics.dropped_viewers.inc()
             # Hypercorn would wait for a stalled reader for ever: its socket must go, not just its task.

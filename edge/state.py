@@ -18,7 +18,8 @@ from edge.expiry import Stay, stay_from
 from edge.feeds import Feeds, open_feeds
 from edge.limits import AddressLimit, client_address
 from edge.memory import Limits
-from edge.sessions import SessionLimits, Sessions
+from edge.session import SessionLimits
+from edge.sessions import Sessions
 from edge.settings import EdgeSettings
 from edge.storages import Storages
 from edge.upstream import Metadata
@@ -104,7 +105,8 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
     )
     broadcast = Broadcast(settings.edge_backlog_bytes, settings.edge_heartbeat_s)
     sessions = Sessions(
-        SessionLimits(settings.edge_session_max_streams, settings.edge_backlog_bytes, settings.edge_resume_max_bytes)
+        workers.name,
+        SessionLimits(settings.edge_session_max_streams, settings.edge_backlog_bytes, settings.edge_resume_max_bytes),
     )
     storages = Storages(settings.storage_urls)
     try:
