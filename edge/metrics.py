@@ -9,6 +9,7 @@ connections = Gauge("livecomments_edge_connections", "Viewers that are connected
 sessions = Gauge("livecomments_edge_sessions", "Connections that may watch many streams")
 ordinary_viewers = Gauge("livecomments_edge_ordinary_viewers", "Viewers that Hypercorn serves: TLS and HTTP/2")
 tasks = Gauge("livecomments_edge_tasks", "Tasks in the event loop; a viewer that is a descriptor has none")
+passed_on = Counter("livecomments_edge_passed_on_total", "Calls passed on to another process of this edge")
 topics = Gauge("livecomments_edge_topics", "Streams that are watched here")
 deliveries = Counter("livecomments_edge_deliveries_total", "Comments handed to viewers (comments x viewers)")
 omitted = Counter("livecomments_edge_omitted_total", "Comments left out of samples (comments x viewers)")

@@ -2,16 +2,20 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from urllib.parse import quote
 
 import trio
 from quart import Blueprint, Response, request
 
-from edge import metrics
+from edge import metrics, passing
 from edge.composite import CompositeCursor, Places
 from edge.encodings.sse import SSE
+from edge.passing import NoSuchProcess, pass_on
 from edge.requests import Query
 from edge.routes.event_stream import answer_feed
 from edge.server import abort_connection, hand_off_connection
+from edge.session import no_session
+from edge.sessions import process_of
 from edge.state import Edge, identify, this_edge
 from livecomments.cursor import BadCursor
 from livecomments.errors import Reason, Refusal, invalid
@@ -20,8 +24,10 @@ from livecomments.tokens import Identity
 
 sessions = Blueprint("sessions", __name__)
 
-CHANGE_S = 5.0
-"""How long adding or dropping a stream may take, with those before it."""
+CHANGE_S = 4.0
+"""How long adding or dropping a stream may take, with those before it. Less than PASS_ON_S: what was done is told."""
+_OUR_OWN = frozenset({"x-content-type-options", "vary"})
+"""Headers that every answer of ours is given anyway."""
 
 
 @sessions.get("/v1/events")
@@ -37,6 +43,7 @@ async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenera
     with edge.sessions.new(identity, places, edge.stay(identity), abort_connection()) as session:
         edge.ordinary_viewers += 1
         metrics.connections.inc()
+        metrics.ordinary_viewers.inc()
         try:
             viewer = await session.open(edge.feeds)
             async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:
@@ -50,6 +57,7 @@ async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenera
         finally:
             edge.ordinary_viewers -= 1
             metrics.connections.dec()
+            metrics.ordinary_viewers.dec()
 
 
 @sessions.put("/v1/sessions/<session_id>/streams/<stream_id>")
@@ -57,6 +65,8 @@ async def add_stream(session_id: str, stream_id: str) -> Response:
     """Adds a stream to an open session; its snapshot comes on the session's connection."""
     check_stream_id(stream_id)
     edge = this_edge()
+    if (answer := await _answer_of_its_process(edge, session_id, stream_id)) is not None:
+        return answer
     session = edge.sessions.find(session_id, identify())
     with trio.move_on_after(CHANGE_S) as change:
         await session.add(edge.feeds, stream_id)
@@ -67,10 +77,38 @@ async def add_stream(session_id: str, stream_id: str) -> Response:
 async def drop_stream(session_id: str, stream_id: str) -> Response:
     """Drops a stream from an open session."""
     check_stream_id(stream_id)
-    session = this_edge().sessions.find(session_id, identify())
+    edge = this_edge()
+    if (answer := await _answer_of_its_process(edge, session_id, stream_id)) is not None:
+        return answer
+    session = edge.sessions.find(session_id, identify())
     with trio.move_on_after(CHANGE_S) as change:
         await session.drop(stream_id)
     return _done(change)
+
+
+async def _answer_of_its_process(edge: Edge, session_id: str, stream_id: str) -> Response | None:
+    """What the process says that the session's id names; None when that is this one.
+
+    The call goes no further from there: whoever listens at a process's address bears its name.
+    """
+    address = edge.workers.address(process_of(session_id))
+    if address is None:
+        return None
+    authorization = request.headers.get("Authorization")
+    headers = [] if authorization is None else [("Authorization", authorization)]
+    target = f"/v1/sessions/{quote(session_id, safe='')}/streams/{stream_id}"
+    try:
+        answer = await pass_on(address, passing.Request(request.method, target, headers))
+    except NoSuchProcess:
+        raise no_session() from None
+    finally:
+        metrics.passed_on.inc()
+    response = Response(answer.body, answer.status)
+    del response.headers["Content-Type"]
+    for name, value in answer.headers:
+        if name.lower() not in _OUR_OWN:
+            response.headers.add(name, value)
+    return response
 
 
 def _done(change: trio.CancelScope) -> Response:

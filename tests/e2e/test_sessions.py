@@ -1,5 +1,6 @@
 """Many streams on one connection."""
 
+import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from edge.composite import CompositeCursor
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason
 from tests.e2e.test_errors import refused
-from tests.processes import Service, eventually
+from tests.processes import eventually
 from tests.session_viewers import SessionViewer
 from tests.system import System
 from tests.viewers import Viewer, follow, watch
@@ -42,11 +43,6 @@ def has_all(viewer: Viewer) -> bool:
 def change(system: System, method: str, viewer: SessionViewer, stream: str, token: str = "") -> int:
     answer = system.request(method, f"/v1/sessions/{viewer.session}/streams/{stream}", token=token)
     return answer.status_code
-
-
-def metric(service: Service, name: str) -> float:
-    text = httpx.get(f"http://{service.metrics}/metrics", trust_env=False).text
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
 # -- watching --
@@ -90,6 +86,35 @@ def test_a_session_is_told_what_a_single_feed_is(system: System) -> None:
 
 def beside_only(viewer: SessionViewer) -> bool:
     return len(viewer.streams) == 1
+
+
+def test_a_session_over_http2_is_told_and_changed_alike(system: System) -> None:
+    one, two = system.create_stream(), system.create_stream()
+    with (
+        httpx.Client(http1=False, http2=True, trust_env=False, timeout=10) as client,
+        client.stream("GET", f"{system.url}/v1/events?stream={one}") as response,
+    ):
+        assert response.http_version == "HTTP/2"
+        parts, text = response.iter_text(), ""
+
+        def read_until(wanted: str) -> str:
+            nonlocal text
+            while wanted not in text:
+                text += next(parts)
+            return text
+
+        session = json.loads(read_until("event: snapshot").split("data: ")[1].split("\n")[0])["session_id"]
+        assert system.edge.metric("livecomments_edge_ordinary_viewers") == 1
+        assert system.request("PUT", f"/v1/sessions/{session}/streams/{two}").status_code == 204
+        read_until(f'data: {{"stream_id":"{two}","data":{{"stream"')
+        for stream in (one, two):
+            system.post(stream, f"to {stream}")
+            read_until(f'"text":"to {stream}"')
+        system.end_stream(one)
+        system.end_stream(two)
+        text += "".join(parts)
+        assert text.count("event: stream_ended") == 2
+    eventually(lambda: system.edge.metric("livecomments_edge_sessions") == 0, "it has gone")
 
 
 # -- adding and dropping --
@@ -426,10 +451,10 @@ def test_a_drained_session_is_told_when_to_come_back_and_misses_nothing(fragile:
 
 def test_no_session_is_left_behind(fragile: System) -> None:
     streams = [fragile.create_stream() for _ in range(3)]
-    before = metric(fragile.edge, "livecomments_edge_sessions")
+    before = fragile.edge.metric("livecomments_edge_sessions")
     viewers = [watch_all(fragile, *streams) for _ in range(20)]
-    assert metric(fragile.edge, "livecomments_edge_sessions") == before + 20
+    assert fragile.edge.metric("livecomments_edge_sessions") == before + 20
     for viewer in viewers:
         viewer.disconnect()
-    eventually(lambda: metric(fragile.edge, "livecomments_edge_sessions") == before, "all have gone")
-    eventually(lambda: metric(fragile.edge, "livecomments_edge_connections") == 0, "their connections, too")
+    eventually(lambda: fragile.edge.metric("livecomments_edge_sessions") == before, "all have gone")
+    eventually(lambda: fragile.edge.metric("livecomments_edge_connections") == 0, "their connections, too")
