@@ -196,8 +196,9 @@ def _events() -> Json:
             {
                 "name": "stream",
                 "in": "query",
-                "description": "A stream to begin with, once for each. Not looked at where there is a cursor.",
-                "schema": {"type": "array", "items": _STREAM_ID["schema"], "minItems": 1, "maxItems": 50},
+                "description": "A stream to begin with, once for each, at most EDGE_SESSION_MAX_STREAMS. Not looked at "
+                "where there is a cursor.",
+                "schema": {"type": "array", "items": _STREAM_ID["schema"], "minItems": 1},
                 "explode": True,
             },
             {

@@ -17,7 +17,7 @@ from edge.audience import Viewer, farewells
 from edge.broadcast import Broadcast
 from edge.composite import MovingCursor, Places
 from edge.encodings import Encoding
-from edge.encodings.session import StreamEvents, fill_in, has_cursor, session_event
+from edge.encodings.session import fill_in, has_cursor, session_event, stream_events
 from edge.encodings.sse import SSE
 from edge.expiry import Stay
 from edge.feeds import Feeds, Topic
@@ -69,6 +69,11 @@ class SessionSeat:
 
 class Session:
     """One connection's streams. Made by ``Sessions``; every method but ``open``, ``add`` and ``drop`` is instant."""
+
+    __slots__ = (
+        "_allowance", "_begun_with", "_changing", "_closed", "_cursor", "_has_shown", "_is_over", "_limits",
+        "_resumed_bytes", "_seats", "_section", "_viewer", "id", "identity", "is_closed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -166,7 +171,7 @@ class Session:
 
     async def _begin_at(self, feeds: Feeds, stream_id: str, cursor: str) -> bool:
         """False when it would bring more than a session may resume."""
-        async with admit(feeds, self.identity, stream_id, Wish(cursor, StreamEvents(stream_id))) as admission:
+        async with admit(feeds, self.identity, stream_id, Wish(cursor, stream_events(stream_id))) as admission:
             self._require_open()
             may_enter = not cursor or self._may_resume(len(admission.first))
             if may_enter:
@@ -194,7 +199,7 @@ class Session:
     # -- what is told --
 
     def show(self, stream_id: str, form: bytes) -> None:
-        """Tells what happened in one stream, as StreamEvents writes it."""
+        """Tells what happened in one stream, as ``stream_events`` writes it."""
         self._send(fill_in(form, lambda place: self._cursor.move(stream_id, place)))
 
     def lose(self, stream_id: str, *, is_over: bool) -> None:

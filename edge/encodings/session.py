@@ -5,6 +5,7 @@ own. So the bytes here are a form: each cursor stands between marks, and ``fill_
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from edge.encodings.sse import SSE, ServerSentEvents
 from edge.events import FeedEvent
@@ -15,7 +16,7 @@ _MARK = b"\0"
 
 
 class StreamEvents(ServerSentEvents):
-    """An Encoding; its events have to be filled in."""
+    """An Encoding; its events have to be filled in. Made by ``stream_events``."""
 
     name = "session"
 
@@ -32,6 +33,12 @@ class StreamEvents(ServerSentEvents):
             b"event: %b\ndata: %b%b}\n%b\n" % (event.name, self._opening, event.data, _marked(event.cursor))
             for event in events
         )
+
+
+@lru_cache(maxsize=1024)
+def stream_events(stream_id: str) -> StreamEvents:
+    """The encoding of one stream's events, the same one for all sessions."""
+    return StreamEvents(stream_id)
 
 
 def fill_in(form: bytes, move: Callable[[bytes], bytes]) -> bytes:
