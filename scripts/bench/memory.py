@@ -18,6 +18,7 @@ from load import Load, Refused
 _WARM = 1
 """Viewers that have been there before, so that the stream's feed itself is not counted."""
 _SETTLE_S = 2.0
+_WAYS = "SSE", "WebSocket"
 
 
 def measure(options: Namespace) -> rounds.Round:
@@ -25,7 +26,8 @@ def measure(options: Namespace) -> rounds.Round:
     for name in servers.names():
         with servers.start(name, options.profile) as server:
             ways = server.requests
-        for way, request in ways.items():
+        for way in _WAYS:
+            request = ways[way]
             with servers.start(name, options.profile) as server:
                 try:
                     yield f"{name} {way}", _measure(server, request, options.viewers)

@@ -15,7 +15,7 @@ from typing import Self
 
 import machine
 from children import Child
-from comments import Due, schedule, text
+from comments import Due, author, schedule, text
 
 _CONFIG = """\
 load_module {module};
@@ -143,8 +143,8 @@ class Nchan:
 def _comment(due: Due, text_size: int) -> bytes:
     comment = {
         "comment_id": str(uuid.uuid4()),
-        "author_id": "viewer-4711",
-        "author_name": "viewer-4711",
+        "author_id": author(due),
+        "author_name": author(due),
         "text": text(due, text_size),
         "posted_at": "2026-11-21T10:00:00.000Z",
         "offset_ms": due[1] // 1_000_000,

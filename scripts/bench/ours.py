@@ -9,6 +9,7 @@ import http.client
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,7 @@ import machine
 import nats
 import uuid_utils
 from children import Child, ports
-from comments import Due, schedule, text
+from comments import Due, author, schedule, text
 from native import HERE
 
 from livecomments.local import make_secrets, nats_server_binary, nats_url, write_nats_config
@@ -39,10 +40,13 @@ class Ours:
     """A running system with one stream, for as long as the context is open."""
 
     name = "ours"
+    parts: tuple[str, ...] = ("core", "fanout")
+    """What runs before the edge, in this order."""
 
-    def __init__(self, profile: Path | None = None) -> None:
+    def __init__(self, profile: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         """``profile``: where cProfile writes what the edge did; a path from the repository's folder."""
         self._profile = profile
+        self._settings = {**_SETTINGS, **(settings or {})}
         self._open = ExitStack()
         self._published = 0
 
@@ -64,9 +68,9 @@ class Ours:
         command = [str(nats_server_binary()), "-c", str(config)]
         server = opening.enter_context(Child("nats-server", command, other_core, self._folder))
         self._nats = server.until(lambda: nats_url(self._folder), "has said where it listens")
-        core = self._service(opening, "core", other_core, {})[1]["listen"]
-        fanout = self._service(opening, "fanout", other_core, {})[1]["listen"]
-        urls = {"CORE_URLS": core, "FANOUT_URLS": fanout}
+        urls: dict[str, str] = {}
+        for name in self.parts:
+            urls[f"{name.upper()}_URLS"] = self._service(opening, name, other_core, urls)[1]["listen"]
         self._edge, addresses = self._service(opening, "edge", edge_core, urls)
         self.port = int(addresses["listen"].rsplit(":", 1)[1])
         self._metrics = addresses["metrics"]
@@ -77,7 +81,7 @@ class Ours:
     ) -> tuple[Child, dict[str, str]]:
         file = self._folder / f"{name}.ports"
         all_settings = {
-            **_SETTINGS,
+            **self._settings,
             **settings,
             "DATA_DIR": str(self._folder),
             "PORTS_FILE": str(file),
@@ -95,12 +99,15 @@ class Ours:
         return _ask(f"127.0.0.1:{self.port}", "GET", "/readyz")[0] == 200
 
     def _create_stream(self) -> None:
-        token = Settings(data_dir=self._folder).token_key().issue("host", role="host", ttl_s=60)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token('host')}", "Content-Type": "application/json"}
         body = json.dumps({"stream_id": STREAM, "title": "A benchmark"})
         status, answer = _ask(f"127.0.0.1:{self.port}", "POST", "/v1/streams", body, headers)
         if status != 201:
             raise SystemExit(f"the stream could not be created: {answer}")
+
+    def token(self, role: str) -> str:
+        """Who has it is of this role, for as long as a run may take."""
+        return Settings(data_dir=self._folder).token_key().issue(role, role=role, ttl_s=3_600)
 
     @property
     def pids(self) -> list[int]:
@@ -114,6 +121,10 @@ class Ours:
         return {
             "SSE": (
                 f"GET {path}/comments/subscribe HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n"
+            ).encode(),
+            "SSE gzip": (
+                f"GET {path}/comments/subscribe HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n"
+                "Accept-Encoding: gzip\r\n\r\n"
             ).encode(),
             "WebSocket": (
                 f"GET {path}/feed HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -161,8 +172,8 @@ def _posted(due: Due, text_size: int) -> Event:
     comment = Comment(
         comment_id=str(comment_id),
         stream_id=STREAM,
-        author_id="viewer-4711",
-        author_name="viewer-4711",
+        author_id=author(due),
+        author_name=author(due),
         text=text(due, text_size),
         posted_at_ms=comment_id.timestamp,
         offset_ms=due[1] // 1_000_000,

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -61,8 +62,9 @@ static int listen_anywhere(void) {
     return listener;
 }
 
-/* Takes one viewer in, as plainly as it can be done. */
-static int seat(int listener, const char *first, size_t size) {
+/* Takes one viewer in, as plainly as it can be done, and asks to be told when it goes. */
+static int seat(int listener, int epoll, const char *first, size_t size) {
+    struct epoll_event going = {.events = EPOLLRDHUP | EPOLLET};
     static char request[REQUEST_MAX];
     int viewer, on = 1;
     viewer = accept4(listener, NULL, NULL, 0);
@@ -70,6 +72,7 @@ static int seat(int listener, const char *first, size_t size) {
     setsockopt(viewer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (recv(viewer, request, sizeof request, 0) <= 0) die("recv");
     if (send(viewer, first, size, MSG_NOSIGNAL) != (ssize_t)size) die("send");
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, viewer, &going)) die("epoll_ctl");
     return viewer;
 }
 
@@ -103,9 +106,9 @@ int main(int count, char **arguments) {
     memcpy(first, HEAD, sizeof HEAD - 1);
     allow_descriptors();
 
-    int listener = listen_anywhere();
+    int listener = listen_anywhere(), epoll = epoll_create1(0);
     double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    for (int i = 0; i < viewer_count; i++) viewers[i] = seat(listener, first, first_size);
+    for (int i = 0; i < viewer_count; i++) viewers[i] = seat(listener, epoll, first, first_size);
     printf("joins %d %.6f\n", viewer_count, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     fflush(stdout);
 
