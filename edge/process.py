@@ -59,13 +59,14 @@ def serve(settings: EdgeSettings, listeners: Listeners, workers: Workers, tell: 
 
 
 async def _serve(settings: EdgeSettings, listeners: Listeners, workers: Workers, tell: Tell) -> None:
+    context = None if listeners.tls is None else tls_context(settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as listening:
         async with open_edge(settings, workers) as edge:
             server = Server(make_app(edge))
             doors: list[Door | TlsDoor] = [Door(edge, listening.enter_context(listeners.plain), server.serve)]
             prepare(listeners.plain)
-            if listeners.tls is not None:
-                doors.append(TlsDoor(listening.enter_context(listeners.tls), tls_context(settings), server.serve))
+            if listeners.tls is not None and context is not None:
+                doors.append(TlsDoor(listening.enter_context(listeners.tls), context, server.serve))
                 prepare(listeners.tls)
             async with server.running(), trio.open_nursery() as connections:
                 accepting = trio.CancelScope()
@@ -114,5 +115,6 @@ async def _drain(edge: Edge, server: Server) -> None:
     await server.drain()
     await edge.dismiss_over(edge.settings.edge_drain_s)
     with trio.move_on_after(_GOODBYE_S):
-        while edge.viewers:  # noqa: ASYNC110 (they end by themselves, each in its own connection)
+        # They end by themselves. An HTTP/2 viewer's last bytes may still be with Hypercorn when it counts no more.
+        while edge.viewers or server.connections:  # noqa: ASYNC110
             await trio.sleep(0.02)

@@ -173,6 +173,8 @@ class Server:
         self._app = ASGIWrapper(cast("Any", app))
         self._context = WorkerContext(None)
         self._state: dict[str, Any] = {}
+        self.connections = 0
+        """How many are open here."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -187,7 +189,11 @@ class Server:
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """One connection, to its end or its hand-off."""
-        await Connection(self._app, self._config, self._context, self._state, cast("Any", stream))
+        self.connections += 1
+        try:
+            await Connection(self._app, self._config, self._context, self._state, cast("Any", stream))
+        finally:
+            self.connections -= 1
 
     async def drain(self) -> None:
         """Closes idle connections; requests under way go on."""

@@ -15,7 +15,10 @@ class PollViewer(Viewer):
     def connect(self) -> None:
         """Nothing is open between two polls."""
         self.closed = False
-        self._client = httpx.Client(timeout=20, trust_env=False)
+        self._client = self.client()
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(timeout=20, trust_env=False, verify=self.tls or False)
 
     def disconnect(self) -> None:
         if not self.closed:
@@ -24,8 +27,10 @@ class PollViewer(Viewer):
 
     def poll(self, wait_s: float = 0.5) -> None:
         """Once."""
-        path = f"http://{self.host}/v1/streams/{self.stream_id}/comments"
-        answer = self._client.get(path, params={"since": self.cursor, "wait": wait_s, "limit": 1000})
+        path = f"{'https' if self.tls else 'http'}://{self.host}/v1/streams/{self.stream_id}/comments"
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        parameters = {"since": self.cursor, "wait": wait_s, "limit": 1000}
+        answer = self._client.get(path, params=parameters, headers=headers)
         self.status, self.body = answer.status_code, answer.content
         if self.status == 200:
             found = answer.json()

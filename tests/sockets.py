@@ -1,10 +1,9 @@
 """Viewers over a WebSocket, with wsproto as the client; to be used wherever a ``tests.viewers.Viewer`` is."""
 
 import json
-import socket
+import ssl
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -39,6 +38,7 @@ class SocketViewer(Viewer):
         headers: dict[str, str] | None = None,
         reused: bool = False,
         query: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """``query``: parameters besides the cursor, ``a=1&b=2``."""
         self.query = query
@@ -50,15 +50,13 @@ class SocketViewer(Viewer):
         self.pongs: list[bytes] = []
         self.replies: list[tuple[str, dict[str, Any]]] = []
         """What came without an id for us alone: posted and error, in order."""
-        super().__init__(url, stream_id, token=token, cursor=cursor)
+        super().__init__(url, stream_id, token=token, cursor=cursor, tls=tls)
 
     def connect(self) -> None:
         """Opens a new connection, with the last id as cursor."""
         self.disconnect()
         self.status, self.body, self.headers, self.close = 0, b"", {}, None
-        host, port = urlsplit(f"//{self.host}").hostname, urlsplit(f"//{self.host}").port
-        self._socket = socket.create_connection((host, port), timeout=10)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = self.dial()
         if self.reused:
             self._socket.sendall(f"GET /livez HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
             answer = b""
@@ -77,11 +75,7 @@ class SocketViewer(Viewer):
 
     def feed(self) -> None:
         """Reads what there is; call it when the socket is readable."""
-        assert self._socket is not None
-        try:
-            data = self._socket.recv(1 << 18)
-        except ConnectionError:
-            data = b""
+        data = self.receive()
         if not data:
             self.disconnect()
             return

@@ -103,14 +103,14 @@ class System:
         return posted
 
     def post_until_accepted(
-        self, stream_id: str, text: str, *, user: str = "ann", timeout_s: float = 20
+        self, stream_id: str, text: str, *, user: str = "ann", timeout_s: float = 20, **fields: Any
     ) -> dict[str, Any]:
         """Posts as a good client does: repeats with the same key while the answer is 503 or there is none."""
         key = uuid.uuid4().hex
 
         def once() -> dict[str, Any] | None:
             try:
-                answer = self.try_post(stream_id, text, user=user, key=key)
+                answer = self.try_post(stream_id, text, user=user, key=key, **fields)
             except httpx.TransportError:
                 return None
             assert answer.status_code in (202, 503), answer.text

@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -32,9 +33,11 @@ class Viewer:
         cursor: str = "",
         query: str = "",
         lines: tuple[str, ...] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """``lines``: header lines besides the usual ones."""
+        """``lines``: header lines besides the usual ones. ``tls``: how to encrypt the connection; plain without it."""
         self.lines = lines
+        self.tls = tls
         self.stream_id = stream_id
         self.path = f"/v1/streams/{stream_id}/comments/subscribe{query}"
         self.host = urlsplit(url).netloc
@@ -67,7 +70,7 @@ class Viewer:
         address = urlsplit(f"//{self.host}")
         dialled = socket.create_connection((address.hostname, address.port), timeout=10)
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return dialled
+        return dialled if self.tls is None else self.tls.wrap_socket(dialled, server_hostname=address.hostname)
 
     def begin(self) -> None:
         """Whatever comes before the request."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from wsproto.events import CloseConnection, Ping, TextMessage
 
 from livecomments.errors import Reason
-from tests.http2 import Http2Viewer
+from tests.http2 import Http2SocketViewer
 from tests.processes import Service, eventually
 from tests.sockets import SocketViewer
 from tests.system import System
@@ -214,7 +214,10 @@ def test_two_hundred_viewers_of_both_kinds_see_the_same_order(system: System) ->
 def test_over_http_2_it_is_the_same(system: System) -> None:
     stream = system.create_stream()
     system.post(stream, "before")
-    with Http2Viewer(system.url, stream, token=system.token("ann")) as viewer, open_socket(system, stream) as other:
+    with (
+        Http2SocketViewer(system.url, stream, token=system.token("ann")) as viewer,
+        open_socket(system, stream) as other,
+    ):
         viewer.until(lambda v: v.events, "the snapshot")
         assert "sec-websocket-extensions" not in viewer.headers
         posted = viewer.post("one", "r1")
@@ -231,7 +234,7 @@ def test_over_http_2_it_is_the_same(system: System) -> None:
         watch([viewer, other], lambda: viewer.closed and other.closed, "the end")
         assert viewer.close == other.close == (1000, "the stream has ended")
         assert viewer.texts() == other.texts() == ["before", "one", "missed"]
-    with Http2Viewer(system.url, stream, token="x.y.z") as nobody:
+    with Http2SocketViewer(system.url, stream, token="x.y.z") as nobody:
         refused(nobody, Reason.UNAUTHENTICATED)
 
 
@@ -247,7 +250,7 @@ def test_over_http_2_it_is_the_same(system: System) -> None:
 )
 def test_over_http_2_a_malformed_frame_closes_with_the_same_code(system: System, data: bytes, code: int) -> None:
     stream = system.create_stream()
-    with Http2Viewer(system.url, stream) as viewer:
+    with Http2SocketViewer(system.url, stream) as viewer:
         viewer.until(lambda v: v.events, "the snapshot")
         viewer.send_raw(data)
         viewer.until(lambda v: v.closed, "the close")
