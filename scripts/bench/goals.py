@@ -83,4 +83,8 @@ GOALS = (
         "10,000 joins at once: p99 ms of those who are there", 500,
         ("ours: storm", "p99 ms meanwhile"), nchan=("nchan: storm", "p99 ms meanwhile"),
     ),
+    at_most(
+        "the same: joiners that are not let in", 0,
+        ("ours: storm", "not let in"), nchan=("nchan: storm", "not let in"),
+    ),
 )  # fmt: skip

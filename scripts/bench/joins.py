@@ -8,6 +8,7 @@ leave the load core to those who watch and to what feeds them: in life they are 
 ready, and others had its core.
 """
 
+import math
 import time
 from argparse import Namespace
 
@@ -16,7 +17,7 @@ import rounds
 import servers
 from feeding import SETTLE_S, until_seen
 from floor import Floor
-from load import Load
+from load import Load, Refused
 
 _HISTORY = 7
 """Comments in a snapshot: about 2 KB."""
@@ -59,7 +60,7 @@ def _per_join(cpu_s: float, count: int) -> rounds.Figures:
 
 
 def _storm(server: servers.Server, present: int, joiners: int, seconds: float) -> rounds.Figures:
-    request = server.requests["SSE"]
+    request, refused = server.requests["SSE"], 0
     with Load(server.port, request, present) as watching, Load(server.port, request, joiners, _NICE) as joining:
         watching.open(present)
         time.sleep(SETTLE_S)
@@ -70,7 +71,10 @@ def _storm(server: servers.Server, present: int, joiners: int, seconds: float) -
         waited_s = machine.waited_seconds(server.pids)
         joining.start_opening(joiners, at_once=joiners)
         published = server.publish(_STORM_RATE, seconds, _TEXT_SIZE)
-        took_s = joining.wait_until_open()
+        try:
+            took_s = joining.wait_until_open()
+        except Refused as error:
+            took_s, refused = math.nan, error.count
         storm = until_seen(watching, published * present)
         waited_s = machine.waited_seconds(server.pids) - waited_s
     return {
@@ -78,6 +82,7 @@ def _storm(server: servers.Server, present: int, joiners: int, seconds: float) -
         "p99 ms before": calm.percentile_ms(0.99),
         "p99 ms meanwhile": storm.percentile_ms(0.99),
         "max ms meanwhile": storm.percentile_ms(1),
+        "not let in": refused,
         "waited s": waited_s,
         "faults": published * present - storm.comments + storm.doubled + storm.skipped + storm.closed,
     }

@@ -94,7 +94,7 @@ class Load:
         """Seconds since ``start_opening()``."""
         answers = [process.hear() for process in self._processes]
         if any(answer["refused"] or answer["unanswered"] for answer in answers):
-            raise Refused(answers)
+            raise Refused(sum(int(answer["refused"]) + int(answer["unanswered"]) for answer in answers))
         return max(float(answer["seconds"]) for answer in answers)
 
     def begin(self) -> None:
@@ -121,7 +121,11 @@ class Load:
 
 
 class Refused(Exception):
-    """A server did not let all viewers in."""
+    """A server did not let all viewers in: refused them, or let them wait for a minute."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} viewers were not let in")
+        self.count = count
 
 
 class _Process:

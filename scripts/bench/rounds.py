@@ -1,6 +1,7 @@
 """How a command measures: the same several times over, one after the other in turn, and one table at the end."""
 
 import argparse
+import math
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,7 +74,8 @@ def collect(count: int, measure: Callable[[], Round]) -> Measured:
                 print(f"round {number} of {count}: {row}: {_line(found)}", file=sys.stderr, flush=True)
                 cells = figures.setdefault(row, {})
                 for column, value in found.items():
-                    cells.setdefault(column, []).append(value)
+                    if not math.isnan(value):
+                        cells.setdefault(column, []).append(value)
         shares.append(neighbours.share)
     return Measured(count, figures, shares)
 
