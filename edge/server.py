@@ -10,7 +10,7 @@ from typing import Any, cast
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Event, RawData
+from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
@@ -19,6 +19,8 @@ from quart import has_websocket_context, request, websocket
 from quart_trio import QuartTrio
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage
+
+from livecomments.telemetry import log
 
 ABORT = "livecomments.abort"
 """ASGI extension: cuts the request's connection, whatever waits on it."""
@@ -34,8 +36,10 @@ class Connection(TCPServer):
     """One of Hypercorn's connections, which a request may cut or take over."""
 
     _is_handed_off = False
+    _is_read_out = False
 
     async def run(self) -> None:
+        """To its end or its hand-off."""
         handle = self.app
 
         async def with_extensions(scope: Any, *rest: Any) -> None:
@@ -53,18 +57,25 @@ class Connection(TCPServer):
             await handle(scope, *rest)
 
         self.app = cast("Any", with_extensions)
-        await super().run()
+        self._life = trio.CancelScope()
+        with self._life:
+            await super().run()
 
-    def hand_off(self) -> int:
+    def hand_off(self) -> int | None:
         """The connection as a descriptor of its own, for its new owner to write to and to close.
 
-        From now on Hypercorn writes nothing more to it: not the end of the response, and no FIN.
+        From now on Hypercorn writes nothing more to it: not the end of the response, and no FIN. None, and nothing has
+        changed, when the peer has gone meanwhile, or when there are no descriptors left.
         """
+        try:
+            fd = os.dup(self.stream.socket.fileno())
+        except OSError:
+            return None
         self._is_handed_off = True
-        return os.dup(self.stream.socket.fileno())
+        return fd
 
     def take_over(self, opening: WSStream) -> int | None:
-        """The same for the opening of a WebSocket that was not answered yet; None when Hypercorn has refused it.
+        """The same for the opening of a WebSocket that was not answered yet; None also when Hypercorn has refused it.
 
         Hypercorn's copy of the socket is closed at once, so that nothing of what comes is read by it: a client waits
         for the answer before it sends frames.
@@ -72,16 +83,37 @@ class Connection(TCPServer):
         if opening.closed:
             return None
         fd = self.hand_off()
-        self.stream.socket.close()
+        if fd is not None:
+            self.stream.socket.close()
         return fd
 
     async def protocol_send(self, event: Event) -> None:
         """What Hypercorn's protocol has to say to this connection."""
-        if not self._is_handed_off:
+        if self._is_handed_off:
+            if not isinstance(event, RawData):
+                # The response has ended. Hypercorn would read on for the next request: its copy of the socket goes.
+                await self.stream.aclose()
+        elif isinstance(event, RawData):
+            await self._write(event.data)
+        elif not (self._is_read_out and isinstance(event, Updated)):
             await super().protocol_send(event)
-        elif not isinstance(event, RawData):
-            # The response has ended. Hypercorn would keep reading for the next request: its copy of the socket goes.
-            await self.stream.aclose()
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            async with self.send_lock:
+                # Half of a response is none.
+                with trio.CancelScope(shield=True):
+                    await self.stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            # The peer has gone, or another task is closing: nothing can be said any more. Hypercorn tells the request,
+            # but where another one came behind it, its reader would wait for this one's end for ever.
+            self._life.cancel()
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        # No request can come any more. Hypercorn would hold the socket for as long as an idle client may think.
+        self._is_read_out = True
+        await self.idle_task.stop()
 
     async def _close(self) -> None:
         # Shielded: the disconnect that comes before this cancels the request's own tasks, one of which we may be, and
@@ -147,13 +179,13 @@ def abort_connection() -> Callable[[], None]:
     return cast("Callable[[], None]", _extensions()[ABORT])
 
 
-def hand_off_connection() -> Callable[[], int] | None:
-    """What gives the current request's connection away; None where that can't be done."""
-    return cast("Callable[[], int] | None", _extensions().get(HAND_OFF))
+def hand_off_connection() -> Callable[[], int | None] | None:
+    """What gives the current request's connection away (Connection.hand_off); None where that can't be done."""
+    return cast("Callable[[], int | None] | None", _extensions().get(HAND_OFF))
 
 
 def take_over_connection() -> Callable[[], int | None] | None:
-    """The same for the opening of a WebSocket; what it gives is None when the opening was refused meanwhile."""
+    """The same for the opening of a WebSocket (Connection.take_over)."""
     return cast("Callable[[], int | None] | None", _extensions().get(TAKE_OVER))
 
 
@@ -188,10 +220,12 @@ class Server:
             nursery.cancel_scope.cancel()
 
     async def serve(self, stream: trio.abc.Stream) -> None:
-        """One connection, to its end or its hand-off."""
+        """One connection, to its end or its hand-off. Whatever comes over it, it takes no other with it."""
         self.connections += 1
         try:
             await Connection(self._app, self._config, self._context, self._state, cast("Any", stream))
+        except* Exception as errors:
+            log().error("a connection failed", exc_info=errors)
         finally:
             self.connections -= 1
 

@@ -1,12 +1,17 @@
 """The door answers a plain request itself, Hypercorn all others: both alike, whatever comes in whatever pieces."""
 
 import re
+import select
 import socket
+import struct
 import time
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.processes import eventually
 from tests.system import System
 
 ODD = "X-Odd: 1\r\nX-Odd: 2\r\n"
@@ -206,3 +211,48 @@ def test_a_mute_connection_and_a_slow_one_hold_nobody_up(system: System) -> None
         viewer.until(lambda v: v.texts() == ["on time"], "the comment", timeout_s=3)
         slow.sendall(f"{stream}/comments/subscribe HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         assert read_response(slow)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "GET /livez HTTP/1.1\r\nHost: test\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: test\r\n\r\nGET /live",
+        "NONSENSE\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: test\r\n\r\n" * 3,
+        "GET /v1/streams/STREAM/comments/subscribe HTTP/1.1\r\nHost: test\r\n\r\n" * 3,
+        "GET /v1/streams/STREAM/comments/subscribe HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    ],
+)
+def test_the_descriptors_of_those_who_go_in_the_middle_come_back(system: System, said: str) -> None:
+    stream = system.create_stream()
+    with system.watch(stream) as viewer:
+        before = descriptors(system)
+        connections = [connect(system) for _ in range(20)]
+        for connection in connections:
+            connection.sendall(said.replace("STREAM", stream).encode())
+        eventually(lambda: select.select(connections, [], [], 0)[0] == connections, "all are answered")
+        for number, connection in enumerate(connections):
+            (reset, shut)[number % 2](connection)
+        # Hypercorn lets an idle client think for 75 seconds, and these are none.
+        eventually(lambda: descriptors(system) <= before, "no descriptor is left", timeout_s=10)
+        system.post(stream, "undisturbed")
+        viewer.until(lambda v: v.texts() == ["undisturbed"], "the next comment")
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def shut(connection: socket.socket) -> None:
+    """Says that it has no more to say, and reads on to the end."""
+    connection.shutdown(socket.SHUT_WR)
+    with connection, suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+
+
+def descriptors(system: System) -> int:
+    assert system.edge.popen is not None
+    return len(list(Path(f"/proc/{system.edge.popen.pid}/fd").iterdir()))
