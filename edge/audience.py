@@ -90,12 +90,13 @@ class Viewer:
     async def chunks(self, heartbeat_s: float) -> AsyncGenerator[bytes]:
         """What to write, as it comes; a sign of life after each ``heartbeat_s`` of silence. Ends with its stay."""
         while True:
-            if not self.is_leaving and trio.current_time() >= self.stay.until:
+            until = math.inf if self.is_leaving else self.stay.until
+            if trio.current_time() >= until:
                 self._send_away()
             if not self._outbox:
                 self._wake = trio.Event()
                 silent_at = trio.current_time() + heartbeat_s
-                with trio.move_on_at(min(silent_at, self.stay.until)):
+                with trio.move_on_at(min(silent_at, until)):
                     await self._wake.wait()
                 if not self._outbox:
                     if trio.current_time() >= silent_at:

@@ -5,6 +5,7 @@ import select
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -193,6 +194,19 @@ class Viewer:
 
     def __exit__(self, *_: object) -> None:
         self.disconnect()
+
+
+class GzipViewer(Viewer):
+    """The same, compressed."""
+
+    def begin(self) -> None:
+        self.lines = ("Accept-Encoding: gzip",)
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    def _unchunk(self) -> None:
+        text, self._text = self._text, b""
+        super()._unchunk()
+        self._text = text + self._inflater.decompress(self._text)
 
 
 def watch(viewers: Iterable[Viewer], condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:

@@ -1,5 +1,6 @@
 """The broadcast over real sockets: same bytes, same order, and nobody waits for anybody."""
 
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import trio
 import trio.testing
 
 from edge.broadcast import Broadcast
+from edge.expiry import Ending, Stay
 from edge.hearing import Line
 from edge.section import Farewells, Section
 
@@ -218,6 +220,68 @@ async def test_a_part_can_be_sent_away(peers: PeerMaker) -> None:
         for viewer in viewers:
             assert await viewer.read_to_end() == b"bye"
             viewer.socket.close()
+
+
+async def test_those_that_are_behind_or_entering_are_sent_away_too(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, section):
+        frozen, late, reader = peers(3)
+        section.seat(frozen.fd, b"x" * 200_000)
+        assert frozen.fd in section.behind
+        section.push(b"window")
+        section.seat(late.fd, b"window")
+        section.seat(reader.fd, b"window")
+        section.dismiss(1, b"bye")
+        assert await late.read_to_end() == await reader.read_to_end() == b"windowbye"
+        # What it was given waits for it no longer than its last bytes may take.
+        await gone(broadcast, 0)
+        for viewer in (frozen, late, reader):
+            viewer.socket.close()
+
+
+async def test_each_is_sent_away_in_its_time(peers: PeerMaker) -> None:
+    async with broadcasting() as (broadcast, _):
+        section = Section(broadcast, b"*", Farewells(aged=lambda: b"old", expired=b"expired"))
+        old, expired, stays, left = peers(4)
+        now = trio.current_time()
+        section.seat(old.fd, b"", stay=Stay(now, Ending.AGE))
+        section.seat(expired.fd, b"", stay=Stay(now, Ending.TOKEN))
+        section.seat(stays.fd, b"")
+        section.seat(left.fd, b"", stay=Stay(now + 3600, Ending.AGE))
+        left.socket.close()
+        assert await old.read_to_end() == b"old"
+        assert await expired.read_to_end() == b"expired"
+        await gone(broadcast, 1)
+        section.push(b"still here")
+        assert await stays.read(10) == b"still here"
+        assert len(broadcast.__dict__["_departures"]) == 0
+        for viewer in (old, expired, stays):
+            viewer.socket.close()
+
+
+async def test_one_that_the_kernel_can_not_watch_is_closed_and_disturbs_nobody(
+    peers: PeerMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with broadcasting() as (broadcast, section):
+        reader, unwatched = peers(2)
+        section.seat(reader.fd, b"")
+        epoll = broadcast.__dict__["_epoll"]
+
+        class FullEpoll:
+            def register(self, *_: object) -> None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(epoll, name)
+
+        with monkeypatch.context() as full:
+            full.setattr(broadcast, "_epoll", FullEpoll())
+            section.seat(unwatched.fd, b"never written")
+        assert await unwatched.read_to_end() == b""
+        assert len(broadcast) == len(section) == 1
+        section.push(b"window")
+        assert await reader.read(6) == b"window"
+        reader.socket.close()
+        unwatched.socket.close()
 
 
 async def test_a_silent_feed_shows_life(peers: PeerMaker) -> None:
