@@ -17,6 +17,7 @@ def draw(measured: Measured, peers: Peers, path: Path) -> None:
     """One picture for each goal that others have a figure for; the median of ours."""
     # The same figures give the same file.
     mpl.rcParams["svg.hashsalt"] = "delivery"
+    mpl.rcParams["svg.fonttype"] = "none"
     shown = [goal for goal in GOALS if goal.peers and measured.median(*goal.ours) is not None]
     lines = max(1, (len(shown) + 1) // 2)
     figure = Figure(figsize=(10, 1.9 * lines), layout="constrained")

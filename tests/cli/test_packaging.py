@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from tests.processes import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+_GROUPS = ("requirements.lock", "services"), ("requirements-dev.lock", "dev"), ("requirements-bench.lock", "bench")
 CLIENT_NEEDS = ("grpc", "grpc_status", "google", "typing_extensions.py")
 """grpcio, grpcio-status, googleapis-common-protos and protobuf, and what grpcio itself brings."""
 
@@ -31,7 +32,7 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (REPOSITORY / name).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize(("lock", "group"), [("requirements.lock", "services"), ("requirements-dev.lock", "dev")])
+@pytest.mark.parametrize(("lock", "group"), _GROUPS)
 def test_the_lock_holds_what_pyproject_asks_for(lock: str, group: str) -> None:
     pins = locked(lock)
     amiss = [
@@ -42,12 +43,13 @@ def test_the_lock_holds_what_pyproject_asks_for(lock: str, group: str) -> None:
     assert amiss == [], "run scripts/lock"
 
 
-def test_both_locks_agree() -> None:
-    services, dev = locked("requirements.lock"), locked("requirements-dev.lock")
+def test_the_locks_agree() -> None:
+    services, dev, bench = (locked(lock) for lock, _ in _GROUPS)
     assert {name: dev.get(name) for name in services} == services
+    assert {name: bench.get(name) for name in dev} == dev
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-uv.lock"])
+@pytest.mark.parametrize("lock", [*(lock for lock, _ in _GROUPS), "requirements-uv.lock"])
 def test_everything_locked_has_hashes_and_no_registry(lock: str) -> None:
     text = (REPOSITORY / lock).read_text()
     packages = re.split(r"\n(?=[a-z0-9])", text.strip())
