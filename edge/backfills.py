@@ -14,6 +14,8 @@ from livecomments.v1.feed_service_pb2_grpc import FeedServiceStub
 READ_S = 5.0
 KEEP_S = 2.0
 """The viewers of a lost edge come back within about so long, and many of them from the same place."""
+_FINAL = frozenset({Reason.BAD_CURSOR, Reason.BODY_TOO_LARGE})
+"""Refusals that a second question would bring, too."""
 _KEPT_MAX = 16
 """Ranges that are kept at once; each is bounded by what a resume may bring."""
 
@@ -62,18 +64,25 @@ class Backfills:
             raise found.refusal
         return found.messages
 
+    def kept(self, stream_id: str, cursor: Cursor, *, floor: int) -> list[pb.FeedMessage] | None:
+        """The same, where it is known already; None where it would have to be asked for. Raises the final Refusals."""
+        found = self._shared.get((stream_id, cursor))
+        if found is None or not found.done.is_set() or found.reaches < floor:
+            return None
+        if found.refusal is not None:
+            raise found.refusal
+        return found.messages
+
     async def _read_shared(self, key: "tuple[str, Cursor]", wanted: "_Range") -> None:
         try:
             wanted.messages = await self.read(*key)
-            wanted.done.set()
-            if len(self._shared) <= _KEPT_MAX:
-                await trio.sleep(KEEP_S)
         except Refusal as refusal:
             wanted.refusal = refusal
-        finally:
-            wanted.done.set()
-            if self._shared.get(key) is wanted:
-                del self._shared[key]
+        wanted.done.set()
+        if len(self._shared) <= _KEPT_MAX and (wanted.refusal is None or wanted.refusal.reason in _FINAL):
+            await trio.sleep(KEEP_S)
+        if self._shared.get(key) is wanted:
+            del self._shared[key]
 
 
 @dataclass(eq=False)

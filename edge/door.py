@@ -2,7 +2,7 @@
 
 Hypercorn and Quart cost 900 µs and 32 KB a join; here a join is one accept, one read, one parse and one write (22 µs in
 the trial). What is answered here is decided by the same function as behind Quart; whatever is not a complete, plain
-subscribe that can be admitted at once goes to Hypercorn with the bytes already read, so that it alone words refusals.
+subscribe that can be admitted soon goes to Hypercorn with the bytes already read, so that it alone words refusals.
 """
 
 import re
@@ -25,7 +25,7 @@ from edge.plain_http import Head, date_now, given_back, plain_request, size_of
 from edge.post_connection import PostConnection
 from edge.requests import Query
 from edge.state import Edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, Wish, decide_now, read_selection
+from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, NotYet, Wish, decide_now, prepare, read_selection
 from edge.upgrade import forwarded_address, is_opening, read_opening, switching_protocols
 from edge.watch import PATH, read_watch
 from livecomments.errors import Refusal
@@ -35,6 +35,8 @@ from livecomments.tokens import Identity
 REQUEST_MAX_BYTES = 16 * 1024
 REST_S = 5.0
 """How long the rest of a subscribe that arrived in part may take."""
+PREPARE_S = 1.0
+"""How long a subscribe is kept here while its stream or what was missed is asked for; then it waits with Hypercorn."""
 
 _GET = b"GET /v1/streams/"
 _WATCH = f"POST {PATH} ".encode()
@@ -85,8 +87,8 @@ class Door:
             nursery.start_soon(PostConnection(self._edge, self._serve).run, connection, data)
         elif _is_partial(data):
             nursery.start_soon(self._wait_for_rest, connection, data)
-        elif not self._answer(connection, data):
-            nursery.start_soon(self._serve, given_back(connection, data))
+        elif (answered := self._answer(connection, data)) is not True:
+            nursery.start_soon(self._go_on, connection, data, answered)
 
     async def _wait_for_rest(self, connection: socket.socket, data: bytes) -> None:
         with trio.move_on_after(REST_S):
@@ -102,11 +104,25 @@ class Door:
                 data += part
         if data.startswith(_POST):
             await PostConnection(self._edge, self._serve).run(connection, data)
-        elif not self._answer(connection, data):
+        elif (answered := self._answer(connection, data)) is not True:
+            await self._go_on(connection, data, answered)
+
+    async def _go_on(self, connection: socket.socket, data: bytes, answered: NotYet | bool) -> None:
+        """Answers a request that could not be answered at once, or passes it on."""
+        if isinstance(answered, NotYet):
+            try:
+                # What is refused is worded by the one who words all refusals.
+                with suppress(Refusal), trio.move_on_after(PREPARE_S):
+                    await prepare(self._edge.feeds, answered)
+            except BaseException:
+                connection.close()
+                raise
+            answered = self._answer(connection, data)
+        if answered is not True:
             await self._serve(given_back(connection, data))
 
-    def _answer(self, connection: socket.socket, data: bytes) -> bool:
-        """Seats a plain subscriber; False for everything else."""
+    def _answer(self, connection: socket.socket, data: bytes) -> NotYet | bool:
+        """Seats a plain subscriber, or says what that has to wait for; False for everything else."""
         head = plain_request(data) if data.startswith((_GET, _WATCH)) else None
         if head is None or not self._edge.may_seat():
             return False
@@ -118,9 +134,9 @@ class Door:
                 return False
             if b"upgrade" in head.headers:
                 feed = _FEED.fullmatch(path) if is_opening(head.headers) else None
-                return feed is not None and self._open_socket(connection, head, _unquoted(feed[1]))
+                return self._open_socket(connection, head, _unquoted(feed[1])) if feed else False
             subscribe = _SUBSCRIBE.fullmatch(path)
-            return subscribe is not None and self._subscribe(connection, head, _unquoted(subscribe[1]))
+            return self._subscribe(connection, head, _unquoted(subscribe[1])) if subscribe else False
         except Refusal:
             # Worded by the one who words all refusals.
             return False
@@ -129,7 +145,7 @@ class Door:
             log().exception("the door could not answer a request")
             return connection.fileno() < 0
 
-    def _subscribe(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
+    def _subscribe(self, connection: socket.socket, head: Head, stream_id: str) -> NotYet | bool:
         edge = self._edge
         query = Query(head.query(), SUBSCRIBE_PARAMETERS)
         identity = edge.authenticator.identify(head.text(b"authorization"))
@@ -137,7 +153,7 @@ class Door:
         wish = Wish(cursor, feed_encoding(head.text(b"accept-encoding")), read_selection(query))
         return self._seat(connection, head, identity, decide_now(edge.feeds, identity, stream_id, wish))
 
-    def _watch(self, connection: socket.socket, head: Head) -> bool:
+    def _watch(self, connection: socket.socket, head: Head) -> NotYet | bool:
         edge = self._edge
         forms = forms_of(head.text(b"content-type"), head.text(b"accept"))
         # Who is seated has no deadline of its own.
@@ -147,9 +163,11 @@ class Door:
         identity = edge.authenticator.identify(head.text(b"authorization"))
         return self._seat(connection, head, identity, decide_now(edge.feeds, identity, call.stream_id, call.wish))
 
-    def _seat(self, connection: socket.socket, head: Head, identity: Identity, admission: Admission | None) -> bool:
-        if admission is None:
-            return False
+    def _seat(
+        self, connection: socket.socket, head: Head, identity: Identity, admission: Admission | NotYet | None
+    ) -> NotYet | bool:
+        if not isinstance(admission, Admission):
+            return admission or False
         encoding = admission.wish.encoding
         answer = _response_head(encoding, head.text(b"origin"), self._origins, date_now())
         first = answer + encoding.frame(admission.first)
@@ -158,13 +176,13 @@ class Door:
         _ACCEPTED.inc()
         return True
 
-    def _open_socket(self, connection: socket.socket, head: Head, stream_id: str) -> bool:
+    def _open_socket(self, connection: socket.socket, head: Head, stream_id: str) -> NotYet | bool:
         edge = self._edge
         origin, host = head.text(b"origin"), head.text(b"host")
         opening = read_opening(edge, head.query(), head.text(b"authorization"), origin, host)
         admission = decide_now(edge.feeds, opening.identity, stream_id, opening.wish)
-        if admission is None:
-            return False
+        if not isinstance(admission, Admission):
+            return admission or False
         topic = admission.topic
         address = forwarded_address(edge, head.text(b"x-forwarded-for"))
         first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first

@@ -132,6 +132,11 @@ class Feeds:
         assert memory is not None
         return await self._backfills.share(topic.stream_id, cursor, floor=memory.floor, known=memory.cursor.seq)
 
+    def backfilled(self, topic: Topic, cursor: Cursor) -> list[pb.FeedMessage] | None:
+        """The same, where it was read a moment ago; None where it was not."""
+        assert topic.memory is not None
+        return self._backfills.kept(topic.stream_id, cursor, floor=topic.memory.floor)
+
     async def run(self) -> None:
         """Keeps one Relay stream to one of the fanouts; a lost one is dialled again, at another where there is one."""
         fanouts = random.sample(self._fanouts, len(self._fanouts))

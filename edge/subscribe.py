@@ -1,8 +1,8 @@
 """The one decision about a subscribe, whichever way it came in."""
 
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,11 +19,13 @@ from livecomments.cursor import BadCursor, Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_pb2 as pb
+from livecomments.v1 import feed_service_pb2 as feed
 from livecomments.v1.comment_service_pb2 import ROLE_VIEWER
 
 SUBSCRIBE_PARAMETERS = frozenset({"last_event_id", "all"})
 
 AHEAD_S = 1.0
+"""How long one is held back whose cursor is ahead of this edge, before the log is asked."""
 _SELECTIONS = {"0": Selection.SAMPLE, "1": Selection.ALL}
 
 
@@ -68,6 +70,14 @@ class Admission(NamedTuple):
         return memory is not None and memory.cursor.seq >= self.skip_through
 
 
+class NotYet(NamedTuple):
+    """The stream is not known here yet, or what was missed has to be asked for: ``prepare`` does that."""
+
+    identity: Identity
+    stream_id: str
+    wish: Wish
+
+
 class NothingMore(Exception):
     """The stream has ended and the cursor stands behind its last event: 204, which stops an EventSource."""
 
@@ -94,19 +104,40 @@ async def admit(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) ->
         yield decided
 
 
-def decide_now(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) -> Admission | None:
-    """The same without waiting for anyone; None when that can't be, or when nothing is to be shown.
+def decide_now(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) -> Admission | NotYet | None:
+    """The same without waiting for anyone; None when nothing is to be shown, or when it has to be held back.
 
     Raises Refusal. No await may stand between the decision and the seat.
     """
+    cursor = parse_cursor(wish.cursor)
     topic = feeds.known(stream_id)
     if topic is None or topic.memory is None:
-        return None
+        return NotYet(identity, stream_id, wish)
     require_watch(identity, topic.memory.stream, wish.selection)
-    decided = _decide(topic, topic.memory, parse_cursor(wish.cursor), wish)
-    if not isinstance(decided, Admission) or decided.is_over:
+    decided = _decide(topic, topic.memory, cursor, wish)
+    if isinstance(decided, TooOld):
+        assert cursor is not None
+        try:
+            messages = feeds.backfilled(topic, cursor)
+        except Refusal:
+            return _fresh(topic, wish)
+        if messages is None:
+            return NotYet(identity, stream_id, wish)
+        decided = _with_older(topic, cursor, wish, messages)
+    if not isinstance(decided, Admission) or decided.is_over or not decided.is_abreast:
         return None
     return decided
+
+
+async def prepare(feeds: Feeds, not_yet: NotYet) -> None:
+    """Has what ``decide_now`` lacked there for a moment, if it can be had. Raises Refusal as ``admit`` does."""
+    wish, cursor = not_yet.wish, parse_cursor(not_yet.wish.cursor)
+    async with feeds.topic(not_yet.stream_id) as (topic, memory):
+        require_watch(not_yet.identity, memory.stream, wish.selection)
+        if cursor is not None and isinstance(_decide(topic, memory, cursor, wish), TooOld):
+            # What is refused is so for the decision to come, too.
+            with suppress(Refusal):
+                await feeds.backfill(topic, cursor)
 
 
 def _decide(topic: Topic, memory: FeedMemory, cursor: Cursor | None, wish: Wish) -> Admission | TooOld | Ahead | None:
@@ -162,6 +193,10 @@ async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wis
         # Never a part: who can't have all that was missed begins afresh, and is told so. So does one whose cursor the
         # log has never come to: it would wait for ever.
         return _fresh(topic, wish)
+    return _with_older(topic, cursor, wish, messages)
+
+
+def _with_older(topic: Topic, cursor: Cursor, wish: Wish, messages: Sequence[feed.FeedMessage]) -> Admission:
     memory = topic.memory
     assert memory is not None
     if memory.cursor.epoch != cursor.epoch:

@@ -165,16 +165,14 @@ def test_a_stream_that_has_ended_is_shown_and_closed(system: System, reused: boo
         assert (viewer.events, viewer.close) == ([], (1000, "the stream has ended"))
 
 
-def test_a_cursor_ahead_of_the_edge_waits_for_its_turn_and_may_post_meanwhile(system: System) -> None:
+def test_a_cursor_that_nobody_has_given_brings_a_fresh_snapshot_and_what_comes(system: System) -> None:
     stream = system.create_stream()
     first = system.post(stream, "one")
     epoch, seq = first["cursor"].split("-")
     with open_socket(system, stream, cursor=f"{epoch}-{int(seq) + 1_000_000}", token=system.token("ann")) as viewer:
-        assert viewer.events[0].data["recovered"] is True
-        viewer.post("seen already, says the cursor", "r1")
-        viewer.send(Ping(b"still there?"))
-        viewer.until(lambda v: v.pongs == [b"still there?"], "the pong")
-        assert viewer.texts() == []
+        assert viewer.events[0].data["recovered"] is False
+        viewer.post("two", "r1")
+        viewer.until(lambda v: v.texts() == ["one", "two"], "its own comment")
         viewer.send_raw(frame(0x83, b""))
         viewer.until(lambda v: v.closed, "the close")
         assert viewer.close == (1002, "opcode 0x3 is not known")

@@ -116,8 +116,8 @@ def test_the_first_may_go_away_and_the_others_are_served_all_the_same() -> None:
     with_log(test)
 
 
-@pytest.mark.parametrize("reason", [Reason.OVERLOADED, Reason.BAD_CURSOR])
-def test_a_refusal_is_everyones_who_waited_and_nobodys_who_comes_after(reason: Reason) -> None:
+@pytest.mark.parametrize(("reason", "is_final"), [(Reason.OVERLOADED, False), (Reason.BAD_CURSOR, True)])
+def test_a_refusal_is_everyones_who_waited_and_only_a_final_one_is_kept(reason: Reason, *, is_final: bool) -> None:
     async def test(log: Log) -> None:
         results: list[object] = []
         log.refusal = Refusal(reason)
@@ -130,7 +130,30 @@ def test_a_refusal_is_everyones_who_waited_and_nobodys_who_comes_after(reason: R
         assert log.reads == 1
         log.refusal = None
         await ask(log, results)
+        assert results[-1] == (reason if is_final else [6, 7, 8])
+        await trio.sleep(KEEP_S * 1.1)
+        await ask(log, results)
         assert results[-1] == [6, 7, 8]
+
+    with_log(test)
+
+
+def test_what_was_read_a_moment_ago_is_there_without_waiting() -> None:
+    async def test(log: Log) -> None:
+        results: list[object] = []
+        assert log.kept("s", CURSOR, floor=7) is None
+        async with trio.open_nursery() as asking:
+            asking.start_soon(ask, log, results)
+            await trio.testing.wait_all_tasks_blocked()
+            assert log.kept("s", CURSOR, floor=7) is None, "it is being read"
+            log.may_answer.set()
+        found = log.kept("s", CURSOR, floor=8)
+        assert found is not None
+        assert [message.seq for message in found] == [6, 7, 8]
+        assert log.kept("s", CURSOR, floor=9) is None, "it does not reach so far"
+        assert log.kept("t", CURSOR, floor=7) is None
+        await trio.sleep(KEEP_S * 1.1)
+        assert log.kept("s", CURSOR, floor=7) is None
 
     with_log(test)
 

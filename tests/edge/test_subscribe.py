@@ -15,7 +15,7 @@ from edge.encodings.sse import ServerSentEvents
 from edge.events import FeedEvent
 from edge.feeds import Feeds, Topic
 from edge.memory import FeedMemory, Limits
-from edge.subscribe import AHEAD_S, Admission, NothingMore, Wish, admit, decide_now
+from edge.subscribe import AHEAD_S, Admission, NothingMore, NotYet, Wish, admit, decide_now, prepare
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import NOBODY
@@ -63,6 +63,9 @@ class Known:
     def known(self, _: str) -> Topic:
         return self.the_topic
 
+    def backfilled(self, _: Topic, cursor: Cursor) -> list[feed.FeedMessage] | None:
+        return self.log() if cursor in self.asked else None
+
     async def backfill(self, _: Topic, cursor: Cursor) -> list[feed.FeedMessage]:
         self.asked.append(cursor)
         await trio.lowlevel.checkpoint()
@@ -71,7 +74,7 @@ class Known:
     def wish(self, cursor: str) -> Wish:
         return Wish(cursor, self.encoding)
 
-    def seat(self, cursor: str) -> Admission | None:
+    def seat(self, cursor: str) -> Admission | NotYet | None:
         return decide_now(cast("Feeds", self), NOBODY, "s", self.wish(cursor))
 
     async def admit(self, cursor: str) -> Admission:
@@ -188,17 +191,60 @@ def test_one_ahead_of_an_edge_that_stays_behind_is_served_from_the_log_and_goes_
     run(test)
 
 
-def test_the_door_seats_only_those_that_memory_serves() -> None:
-    known = Known(10, [11, 12])
-    for cursor, is_seated in (
-        ("", True),
-        ("ab-11", True),
-        ("ab-12", True),
-        ("old-5", True),
-        ("ab-9", False),
-        ("ab-13", False),
-    ):
-        assert (known.seat(cursor) is not None) is is_seated, cursor
+@pytest.mark.parametrize("cursor", ["", "ab-11", "ab-12", "old-5"])
+def test_the_door_seats_at_once_those_that_memory_serves(cursor: str) -> None:
+    assert isinstance(Known(10, [11, 12]).seat(cursor), Admission)
+
+
+def test_the_door_holds_nobody_back() -> None:
+    assert Known(10, [11, 12]).seat("ab-13") is None
+
+
+def test_the_door_has_what_was_missed_asked_for_and_then_seats_all_who_missed_the_same() -> None:
+    async def test() -> None:
+        known = Known(10, [11, 13])
+        known.log = lambda: [posted(seq, f"t{seq}") for seq in (6, 8, 11)]
+        not_yet = known.seat("ab-5")
+        assert isinstance(not_yet, NotYet)
+        await prepare(cast("Feeds", known), not_yet)
+        for _ in range(3):
+            admission = known.seat("ab-5")
+            assert isinstance(admission, Admission)
+            assert beginning(admission) == (True, "ab-5", ["t6", "t8", "t11", "t13"])
+        assert known.asked == [Cursor("ab", 5)]
+
+    run(test)
+
+
+def test_the_door_gives_a_fresh_start_where_what_was_missed_is_known_to_be_refused() -> None:
+    async def test() -> None:
+        known = Known(10, [11])
+
+        def refuse() -> list[feed.FeedMessage]:
+            raise Refusal(Reason.BODY_TOO_LARGE)
+
+        known.log = refuse
+        not_yet = known.seat("ab-5")
+        assert isinstance(not_yet, NotYet)
+        await prepare(cast("Feeds", known), not_yet)
+        admission = known.seat("ab-5")
+        assert isinstance(admission, Admission)
+        assert beginning(admission) == (False, "ab-11", ["t11"])
+
+    run(test)
+
+
+def test_nothing_is_asked_for_on_behalf_of_one_who_may_not_watch() -> None:
+    async def test() -> None:
+        known = Known(10, [11])
+        known.memory.stream.visibility = pb.STREAM_VISIBILITY_PRIVATE
+        with pytest.raises(Refusal):
+            known.seat("ab-5")
+        with pytest.raises(Refusal):
+            await prepare(cast("Feeds", known), NotYet(NOBODY, "s", known.wish("ab-5")))
+        assert not known.asked
+
+    run(test)
 
 
 def test_one_that_has_seen_the_end_is_told_that_there_is_nothing_more() -> None:
