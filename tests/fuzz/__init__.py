@@ -1,0 +1,1 @@
+"""Random visitors of an edge: what they say, and what must stay true meanwhile."""
