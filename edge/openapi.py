@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from edge.grpc_web import BINARY, TEXT
 from edge.intake import PostComment, Posted
 from edge.polling import PollAnswer
 from edge.reasons import MEANINGS
@@ -11,6 +12,7 @@ from edge.routes.comments import RecentPage, ReplayPage
 from edge.routes.moderation import PinComment
 from edge.routes.streams import ChangeStream, CreateStream, EndStream, StreamPage
 from edge.shapes import CommentShape, StreamShape
+from edge.watch import PATH
 from livecomments.errors import Reason
 
 Json = dict[str, Any]
@@ -149,6 +151,9 @@ def _paths() -> Json:
                 (*_ALWAYS, Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.SESSION_NOT_FOUND),
             ),
         },
+        PATH: {
+            "post": _watch(),
+        },
         f"{comments}/{{comment_id}}": {
             "parameters": [_STREAM_ID, _path_text("comment_id")],
             "delete": _operation(
@@ -233,6 +238,33 @@ def _feed() -> Json:
         "1013 for a client that can't keep up."
     }
     return operation
+
+
+def _watch() -> Json:
+    content = {
+        content_type: {"schema": {"type": "string"}} for content_type in (BINARY.content_type, TEXT.content_type)
+    }
+    return {
+        "summary": "Watch a stream by gRPC-web: FeedService.Watch of protos/livecomments/v1",
+        "parameters": [
+            {
+                "name": "grpc-timeout",
+                "in": "header",
+                "description": "When the call ends with DEADLINE_EXCEEDED, if nothing else has ended it.",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,8}[HMSmun]$"},
+            }
+        ],
+        "requestBody": {"required": True, "description": "One WatchRequest, framed.", "content": content},
+        "responses": {
+            "200": {
+                "description": "WatchResponse messages, then trailers, which say how the call ended: OK for a stream "
+                "that has ended, UNAVAILABLE with RetryInfo for an edge that goes away or a client that can't keep up, "
+                "and for a refusal its row of the error table, as google.rpc.Status.",
+                "content": content,
+            },
+            "415": {"description": "The Content-Type is none of gRPC-web's."},
+        },
+    }
 
 
 def _operation(

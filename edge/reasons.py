@@ -9,7 +9,10 @@ MEANINGS: dict[Reason, tuple[str, str]] = {
         "A field or parameter does not fit.",
         "Each entry of errors names one by its pointer and says what it must be.",
     ),
-    Reason.MALFORMED_BODY: ("The body is not a JSON object.", "Send JSON, UTF-8."),
+    Reason.MALFORMED_BODY: (
+        "The body is not a JSON object, or for gRPC-web not one framed message.",
+        "Send JSON, UTF-8; for gRPC-web let a generated client write the request.",
+    ),
     Reason.BAD_CURSOR: (
         "The cursor is not one of this system.",
         "Subscribe without one: the feed begins with a snapshot.",

@@ -56,6 +56,13 @@ def parts_of_text(data: bytes) -> list[bytes]:
     return re.findall(rb"[^=]+=*", data)
 
 
+def from_text(text: bytes) -> tuple[bytes, bytes]:
+    """What such base64 says as far as it has come, and the rest, which is no whole group of four yet."""
+    whole = re.match(rb"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)*", text)
+    assert whole is not None
+    return b"".join(map(b64decode, parts_of_text(whole[0]))), text[whole.end() :]
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a call ended."""
@@ -129,10 +136,8 @@ class GrpcWebViewer(Viewer):
             self.body, self._text = self.body + self._text, b""
             return
         if self.content_type.startswith(TEXT):
-            whole = re.match(rb"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)*", self._text)
-            assert whole is not None
-            self._text = self._text[whole.end() :]
-            self._frames += b"".join(map(b64decode, parts_of_text(whole[0])))
+            data, self._text = from_text(self._text)
+            self._frames += data
         else:
             self._frames, self._text = self._frames + self._text, b""
         found, self._frames = split_frames(self._frames)

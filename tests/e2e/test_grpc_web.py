@@ -209,11 +209,18 @@ def test_a_call_has_the_deadline_that_it_asks_for(system: System, reused: bool) 
 # -- nothing stays --
 
 
-def test_those_that_vanish_leave_no_descriptor(system: System, content_type: str, reused: bool) -> None:
+def test_a_viewer_is_a_descriptor_and_nothing_else_and_leaves_not_even_that(
+    system: System, content_type: str, reused: bool
+) -> None:
     stream = system.create_stream()
-    before = descriptors(system)
+    edge = system.edge
+    eventually(lambda: edge.metric("livecomments_edge_connections") == 0, "those of other tests have gone")
+    before, tasks = descriptors(system), edge.metric("livecomments_edge_tasks")
     viewers = [call(system, stream, content_type=content_type, reused=reused) for _ in range(10)]
-    assert descriptors(system) >= before + 10
+    eventually(lambda: edge.metric("livecomments_edge_connections") == 10, "they are there, and nobody else")
+    assert edge.metric("livecomments_edge_ordinary_viewers") == 0
+    # One that stayed with Hypercorn would have several.
+    eventually(lambda: edge.metric("livecomments_edge_tasks") < tasks + 10, "no task is left behind")
     for viewer in viewers:
         viewer.disconnect()
     eventually(lambda: descriptors(system) <= before, "no descriptor is left", timeout_s=5)

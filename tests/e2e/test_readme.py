@@ -65,6 +65,9 @@ def test_five_minutes_of_curl_show_what_they_say(system: System) -> None:
     assert '"poll_after_ms":' in output
     assert '"through_cursor":' in output
     assert '"streams":["final","semifinal"]' in output
+    assert re.search(r'"poll_after_ms":\d+}[^{]*final[^{]*What a goal![^{]*seen[^{]*missed', output), (
+        "as gRPC-web has it"
+    )
     assert 'data: {"stream_id":"final","data":{"stream":{"stream_id":"final"' in output
     assert '"state":"ended"' in output
     replay = eventually(lambda: complete_replay(system, "final"), "the replay is complete")
