@@ -1,0 +1,1 @@
+"""Thousands of viewers in one process, on plain sockets, and what they saw."""
