@@ -69,6 +69,11 @@ class FeedMemory:
         self._sampler = Sampler(limits.comments_per_second, snapshot.comments)
         self._comments: deque[CommentShape] = deque((comment_shape(c) for c in snapshot.comments), HISTORY)
         self._windows: deque[Window] = deque()
+        self._whole: deque[tuple[Window, int]] = deque()
+        """Those of the windows that are more than their sample, and how many events each holds."""
+        self._whole_events = 0
+        self._whole_floor = self.floor
+        """Every event after this seq is here, and not only the sample of it."""
         self._snapshots: dict[str, bytes] = {}
 
     @property
@@ -84,9 +89,10 @@ class FeedMemory:
             for event in message.events.events:
                 self._apply(event)
         sample = [self._sampler.sample(message) for message in messages]
-        window = Window(self.cursor.epoch, sample, self.viewers, now)
+        window = Window(self.cursor.epoch, messages, sample, self.viewers, now)
         self.cursor = replace(self.cursor, seq=window.last_seq)
         self._windows.append(window)
+        self._keep_whole(window)
         self._snapshots.clear()
         while self._windows and self._windows[0].at < now - self._limits.keep_s:
             self.floor = self._windows.popleft().last_seq
@@ -134,6 +140,8 @@ class FeedMemory:
             return Unservable()
         if cursor.seq < self.floor:
             return TooOld()
+        if not self.reaches_back(cursor.seq, selection):
+            return Unservable()
         if self.is_behind(cursor):
             return Ahead()
         missed = [window.of(selection) for window in self._windows_after(cursor.seq)]
@@ -147,8 +155,14 @@ class FeedMemory:
         """Whether the cursor is ahead of this memory."""
         return cursor.epoch == self.cursor.epoch and cursor.seq > self.cursor.seq
 
+    def reaches_back(self, seq: int, selection: Selection) -> bool:
+        """Whether memory has all that this selection is given after ``seq``. Of a feed that is sampled it keeps no more
+        than a resume may bring.
+        """
+        return seq >= (self.floor if selection is Selection.SAMPLE else max(self.floor, self._whole_floor))
+
     def parts_after(self, seq: int, selection: Selection) -> list[Part]:
-        """What memory holds behind ``seq``, in order; all there is when ``seq`` is not below the floor."""
+        """What memory holds behind ``seq``, in order; all there is where it reaches back so far."""
         windows = self._windows_after(seq)
         return [part for window in windows for part in window.of(selection).parts if part.message.seq > seq]
 
@@ -167,6 +181,18 @@ class FeedMemory:
     def encode(self, parts: Sequence[Part], encoding: Encoding) -> bytes:
         """Parts of this stream that memory does not hold."""
         return encoding.events(part_events(self.cursor.epoch, parts, self.viewers))
+
+    def _keep_whole(self, window: Window) -> None:
+        if not window.is_sampled:
+            return
+        self._whole.append((window, window.of(Selection.ALL).events))
+        self._whole_events += self._whole[-1][1]
+        # The last one is still to be shown.
+        while self._whole_events > self._limits.resume_events and len(self._whole) > 1:
+            oldest, events = self._whole.popleft()
+            self._whole_events -= events
+            self._whole_floor = oldest.last_seq
+            oldest.forget_all()
 
     def _windows_after(self, seq: int) -> list[Window]:
         # From the end: most who come back were away for a moment.

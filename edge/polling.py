@@ -104,6 +104,8 @@ async def _after(feeds: Feeds, topic: Topic, cursor: Cursor, selection: Selectio
         if memory is None or memory.cursor.epoch != cursor.epoch:
             return None
     reached = older[-1].seq if older else cursor.seq
+    if not memory.reaches_back(max(reached, memory.floor), selection):
+        return None
     return memory.older(older, selection) + memory.parts_after(reached, selection)
 
 

@@ -30,18 +30,9 @@ class Part:
     """What is given of one log message."""
 
     message: feed.FeedMessage
-    """It may hold no events any more: its place in the log has been passed all the same."""
-    left_out_of: feed.FeedMessage | None = None
-    """The log's own, where comments were left out of it."""
-
-    @property
-    def whole(self) -> feed.FeedMessage:
-        return self.left_out_of or self.message
-
-    @property
-    def omitted(self) -> int:
-        """Comments that were left out."""
-        return len(self.whole.events.events) - len(self.message.events.events)
+    """The log's own where nothing was left out. It may hold no events: its place in the log has been passed."""
+    omitted: int = 0
+    """Comments that were left out."""
 
     @property
     def comments(self) -> int:
@@ -79,7 +70,7 @@ class Sampler:
         kept = [event for event in events if crc32(event.posted.comment.comment_id.encode()) < threshold]
         if len(kept) == len(events):
             return Part(message)
-        return Part(feed.FeedMessage(seq=message.seq, events=pb.EventBatch(events=kept)), message)
+        return Part(feed.FeedMessage(seq=message.seq, events=pb.EventBatch(events=kept)), len(events) - len(kept))
 
     def _add(self, second: int, comments: int) -> None:
         if second > self._second:

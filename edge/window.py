@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from edge.encodings import Encoding
 from edge.events import FeedEvent
 from edge.sampling import Part, Selection, part_events
+from livecomments.v1 import feed_service_pb2 as feed
 
 
 class Portion:
@@ -47,14 +48,23 @@ class Window:
 
     __slots__ = ("_all", "_sample", "at", "last_seq")
 
-    def __init__(self, epoch: str, sample: Sequence[Part], viewers: int, at: float) -> None:
-        """``sample``: what is left of each message, in the log's order, never empty; ``at``: monotonic seconds."""
+    def __init__(
+        self, epoch: str, messages: Sequence[feed.FeedMessage], sample: Sequence[Part], viewers: int, at: float
+    ) -> None:
+        """``messages``: in the log's order, never empty; ``sample``: a part of each; ``at``: monotonic seconds."""
         self._sample = Portion(epoch, sample, viewers)
-        self._all = self._sample
-        if self._sample.omitted:
-            self._all = Portion(epoch, [Part(part.whole) for part in sample], viewers)
+        self._all = Portion(epoch, list(map(Part, messages)), viewers) if self._sample.omitted else self._sample
         self.last_seq = sample[-1].message.seq
         self.at = at
+
+    @property
+    def is_sampled(self) -> bool:
+        """Something was left out."""
+        return bool(self._sample.omitted)
+
+    def forget_all(self) -> None:
+        """From now on there is no more than the sample; nobody may ask for all of it."""
+        self._all = self._sample
 
     def of(self, selection: Selection) -> Portion:
         """What viewers of this selection are given."""

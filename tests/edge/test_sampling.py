@@ -47,11 +47,16 @@ def sampled(sampler: Sampler, messages: Sequence[feed.FeedMessage]) -> list[Part
     return [sampler.sample(message) for message in messages]
 
 
-def by_second(parts: Sequence[Part]) -> dict[int, int]:
-    """How many comments are given of each second."""
+def ms_of(message: feed.FeedMessage) -> int:
+    """Since the log's beginning."""
+    return message.events.events[0].posted.comment.posted_at_ms - 1_000_000
+
+
+def by_second(messages: Sequence[feed.FeedMessage]) -> dict[int, int]:
+    """How many comments of each second are left in a sample of 100 a second."""
     counts: dict[int, int] = {}
-    for part in parts:
-        second = part.whole.events.events[0].posted.comment.posted_at_ms // 1000 - 1000
+    for message, part in zip(messages, sampled(Sampler(100), messages), strict=True):
+        second = ms_of(message) // 1000
         counts[second] = counts.get(second, 0) + part.comments
     return counts
 
@@ -78,7 +83,7 @@ def test_a_feed_that_one_viewer_can_read_is_whole(rate: int, per_message: int) -
 
 @pytest.mark.parametrize("rate", [150, 1_000, 10_000])
 def test_a_firehose_is_cut_to_about_what_one_viewer_can_read(rate: int) -> None:
-    counts = by_second(sampled(Sampler(100), log([rate] * 6, per_message=100 if rate == 10_000 else 10)))
+    counts = by_second(log([rate] * 6, per_message=100 if rate == 10_000 else 10))
     # The first second is cut as it grows.
     assert 100 <= counts[0] <= 700
     for second in range(1, 6):
@@ -87,19 +92,19 @@ def test_a_firehose_is_cut_to_about_what_one_viewer_can_read(rate: int) -> None:
 
 
 def test_a_quiet_feed_is_whole_again_a_second_after_the_flood() -> None:
-    counts = by_second(sampled(Sampler(100), log([5_000, 5_000, 50, 50])))
+    counts = by_second(log([5_000, 5_000, 50, 50]))
     assert counts[3] == 50
 
 
 def test_after_a_pause_nothing_of_the_flood_is_remembered() -> None:
-    assert by_second(sampled(Sampler(100), log([5_000, 0, 80])))[2] == 80
+    assert by_second(log([5_000, 0, 80]))[2] == 80
 
 
 def test_a_sample_is_even_over_the_messages_of_a_second() -> None:
-    parts = sampled(Sampler(200), log([2_000] * 4, per_message=10))
+    messages = log([2_000] * 4, per_message=10)
     tenths = [0] * 10
-    for part in parts[200:]:
-        tenths[part.whole.events.events[0].posted.comment.posted_at_ms % 1000 // 100] += part.comments
+    for message, part in list(zip(messages, sampled(Sampler(200), messages), strict=True))[200:]:
+        tenths[ms_of(message) % 1000 // 100] += part.comments
     # 60 on average over three seconds.
     assert all(20 <= count <= 120 for count in tenths), tenths
 
@@ -189,6 +194,27 @@ def test_what_a_resume_may_bring_is_counted_after_the_sampling() -> None:
         kept.add(feed.FeedBatch(messages=messages[first:last]), 0)
     assert isinstance(kept.since(Cursor("ab", 0), SSE, SAMPLE), Missed)
     assert kept.since(Cursor("ab", 0), SSE, ALL) == Unservable()
+
+
+def test_of_a_firehose_memory_keeps_whole_what_a_resume_may_bring_and_of_the_rest_the_sample() -> None:
+    messages = log([1_000] * 4)
+    kept = memory(50, events=600)
+    windows = []
+    for first in range(0, len(messages), 10):
+        windows.append(kept.add(feed.FeedBatch(messages=messages[first : first + 10]), 0))
+        newest = windows[-1]
+        assert newest is not None
+        assert newest.of(ALL).events == 100, "it is still to be shown"
+    whole = [window for window in windows if window is not None and window.of(ALL).events == 100]
+    assert len(whole) <= 1 + 6 + 1, "the first of all left nothing out"
+    assert kept.reaches_back(messages[-61].seq, ALL)
+    assert not kept.reaches_back(messages[-100].seq, ALL)
+    assert kept.reaches_back(0, SAMPLE)
+    missed = kept.since(Cursor("ab", messages[-61].seq), SSE, ALL)
+    assert isinstance(missed, Missed)
+    assert len(shown(missed.data)) == 600
+    assert kept.since(Cursor("ab", messages[-100].seq), SSE, ALL) == Unservable()
+    assert isinstance(kept.since(Cursor("ab", 0), SSE, SAMPLE), Missed)
 
 
 def test_the_snapshot_is_of_all_comments() -> None:
