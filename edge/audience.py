@@ -15,7 +15,7 @@ from edge.events import FeedEvent
 from edge.expiry import FOREVER, Ending, Stay
 from edge.hearing import Listener
 from edge.sampling import Selection
-from edge.section import Farewells, Section
+from edge.section import Farewells, Section, one_in
 from edge.window import Portion, Window
 
 END = b""
@@ -228,7 +228,7 @@ class Audience:
         for encoding, section in self._sections.values():
             section.dismiss(share, encoding.frame(encoding.farewell(retry_ms)) + encoding.last_frame)
         staying = [viewer for viewer in self._viewers if not viewer.is_leaving]
-        for viewer in staying[: math.ceil(len(staying) / share)]:
+        for viewer in staying[: one_in(share, len(staying))]:
             viewer.end(viewer.encoding.farewell(retry_ms))
 
     def _by_themselves(self) -> list[Viewer | Seat]:

@@ -1,5 +1,6 @@
 """One section of a broadcast: where each of its viewers stands between two rounds."""
 
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,14 @@ from edge.hearing import Listener
 
 if TYPE_CHECKING:
     from edge.broadcast import Broadcast
+
+
+def one_in(share: int, count: int) -> int:
+    """How many one in ``share`` of ``count`` are, by chance where it does not come out even; all of them for 1.
+
+    Rounded, the viewers of ten thousand small streams would all be among the first to go, or the last.
+    """
+    return int(count / share + random.random())
 
 
 class Backlog:
@@ -116,10 +125,10 @@ class Section:
             self._broadcast.schedule(self)
 
     def dismiss(self, share: int, farewell: bytes) -> None:
-        """Sends one in ``share`` of those away that stay so far."""
+        """Sends one in ``share`` away of those that stay so far."""
         # Those that are behind or entering, too: nobody may be left over.
         behind = (fd for fd, backlog in self.behind.items() if not backlog.is_last)
         everyone = dict.fromkeys((*self.fds, *self.entering, *behind))
         staying = [fd for fd in everyone if not self._broadcast.is_parting(fd)]
-        for fd in staying[: -(-len(staying) // share)]:
+        for fd in staying[: one_in(share, len(staying))]:
             self._broadcast.part(fd, farewell)

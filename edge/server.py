@@ -204,6 +204,7 @@ class Server:
         self._config.accesslog = None
         self._app = ASGIWrapper(cast("Any", app))
         self._context = WorkerContext(None)
+        self._inner_context = WorkerContext(None)
         self._state: dict[str, Any] = {}
         self.connections = 0
         """How many are open here."""
@@ -229,6 +230,10 @@ class Server:
         finally:
             self.connections -= 1
 
+    async def serve_inside(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """The same for one of another process, which is answered also after ``drain``."""
+        await Connection(self._app, self._config, self._inner_context, self._state, cast("Any", stream))
+
     async def drain(self) -> None:
-        """Closes idle connections; requests under way go on."""
+        """Closes idle connections, and new ones as soon as they come; requests under way go on."""
         await self._context.terminated.set()

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -130,9 +130,14 @@ class Service(Process):
         }
         self.spawn()
         eventually(lambda: self.alive() and self._ports_file.exists(), f"{self.name} serves")
-        ports = json.loads(self._ports_file.read_text())
+        ports = self.facts()
         self.address, self.metrics = ports["listen"], ports["metrics"]
         self.tls_address = ports.get("tls_listen", "")
+
+    def facts(self) -> dict[str, Any]:
+        """What it says of itself, once it serves."""
+        facts: dict[str, Any] = json.loads(self._ports_file.read_text())
+        return facts
 
     def metric(self, sample: str) -> float:
         """What it tells Prometheus under a name with its labels; 0 for what was not counted yet."""
