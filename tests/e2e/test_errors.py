@@ -1,5 +1,6 @@
 """Every reason of the error table, provoked through the edge: its status, its form, and that nothing changed."""
 
+import re
 import signal
 import uuid
 from collections.abc import Iterator
@@ -302,18 +303,44 @@ def test_without_a_core_a_post_is_not_taken(system: System) -> None:
         refused(answer, Reason.OVERLOADED)
 
 
-def test_an_edge_that_is_full_refuses_and_tells_an_event_source_when_to_come_back(system: System) -> None:
+@pytest.fixture(scope="module")
+def full(system: System) -> Iterator[tuple[str, str]]:
+    """Where to subscribe to a stream at an edge that has no room, and where anything else is asked of it."""
     stream = system.create_stream()
     with system.service("edge", "-full", edge_max_viewers="1") as edge:
         url = f"http://{edge.address}"
         with Viewer(url, stream) as only:
             only.until(lambda v: v.events, "the snapshot")
-            path = f"{url}/v1/streams/{stream}/comments/subscribe"
-            refused(system.client.get(path), Reason.OVERLOADED)
-            native = {"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors"}
-            answer = system.client.get(path, headers=native)
+            yield f"{url}/v1/streams/{stream}/comments/subscribe", f"{url}/livez"
+
+
+@pytest.mark.parametrize("way", ["door", "hypercorn"])
+def test_an_edge_that_is_full_refuses_and_tells_an_event_source_when_to_come_back(
+    full: tuple[str, str], way: str
+) -> None:
+    path, elsewhere = full
+    retries: list[int] = []
+    waits: list[int] = []
+    for _ in range(12):
+        with httpx.Client(timeout=10, trust_env=False) as client:
+            if way == "hypercorn":
+                client.get(elsewhere)
+            refusal = client.get(path, headers={"Accept": "text/event-stream"})
+            refused(refusal, Reason.OVERLOADED)
+            waits.append(int(refusal.headers["retry-after"]))
+        with httpx.Client(timeout=10, trust_env=False) as client:
+            if way == "hypercorn":
+                client.get(elsewhere)
+            # As a browser's own EventSource asks, which gives up for good on any status but 200.
+            answer = client.get(path, headers={"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors"})
             assert answer.status_code == 200
-            assert answer.text.startswith("retry: ")
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert re.fullmatch(r"retry: \d+\n\n", answer.text), "a time to wait, and the end"
+            retries.append(int(answer.text.split()[1]))
+    assert len(set(retries)) > 6, "they must not all come back at once"
+    assert all(1_000 <= retry <= 7_000 for retry in retries)
+    assert len(set(waits)) > 1
+    assert all(1 <= wait <= 5 for wait in waits)
 
 
 def test_an_edge_that_drains_takes_no_posts_and_sends_its_viewers_away(system: System) -> None:
