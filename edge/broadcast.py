@@ -32,6 +32,7 @@ _YIELD_EVERY = 256
 _EVENTS_PER_TURN = 256
 _LOST = select.EPOLLHUP | select.EPOLLERR
 _WATCH = select.EPOLLRDHUP | select.EPOLLET
+_HEAR = _WATCH | select.EPOLLIN
 _GOODBYE_S = 3
 """How long a viewer that speaks may take for its last bytes, and to end its side. Closing on what it still sends would
 reset the connection, and those bytes could be lost.
@@ -96,7 +97,7 @@ class Broadcast:
     def adopt(self, fd: int, section: Section, listener: Listener | None, stay: Stay) -> bool:
         """False when the kernel has no room for it: then it is closed, and comes back."""
         try:
-            self._epoll.register(fd, _WATCH if listener is None else _WATCH | select.EPOLLIN)
+            self._epoll.register(fd, _WATCH if listener is None else _HEAR)
         except OSError as error:
             metrics.accept_failures.labels(errno.errorcode.get(error.errno or 0, "unknown")).inc()
             log().warning("can't watch a connection", error=error.strerror)
@@ -321,7 +322,7 @@ class Broadcast:
         self._epoll.modify(fd, self._interest(fd))
 
     def _interest(self, fd: int) -> int:
-        return _WATCH | select.EPOLLIN if fd in self.hearing else _WATCH
+        return _HEAR if fd in self.hearing else _WATCH
 
     def _bury(self, fd: int) -> None:
         """It is gone."""
@@ -367,7 +368,7 @@ class Broadcast:
         self._deadlines[fd] = trio.current_time() + _GOODBYE_S
         descriptors.finish(fd)
         # Told anew, should it have ended already.
-        self._epoll.modify(fd, _WATCH | select.EPOLLIN)
+        self._epoll.modify(fd, _HEAR)
 
     def _close(self, fd: int) -> None:
         self.hearing.forget(fd)

@@ -5,8 +5,8 @@ coming back together.
 """
 
 import math
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 JITTER = 0.1
 """How far the age of a connection may be off, either way."""
@@ -19,8 +19,7 @@ class Ending(Enum):
     TOKEN = "token"  # noqa: S105 (a reason, not a token)
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """How long a viewer may stay."""
 
     until: float

@@ -12,6 +12,7 @@ import trio
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+_VERSION = b" HTTP/1.1\r\n"
 _NOT_PLAIN = frozenset({b"transfer-encoding", b"expect"})
 
 
@@ -104,7 +105,7 @@ def plain_request(data: bytes) -> Head | None:
     is_plain = (
         head.is_complete
         and not head.repeated
-        and parser.get_http_version() == "1.1"
+        and data.startswith(_VERSION, data.find(b" ") + 1 + len(head.target))
         and b"host" in head.headers
         and _NOT_PLAIN.isdisjoint(head.headers)
         and length.isdigit()

@@ -179,11 +179,14 @@ def require_watch(identity: Identity, stream: pb.Stream, selection: Selection) -
     """Raises UNAUTHENTICATED without a token, FORBIDDEN with one that does not open this private stream, or that may
     not have all of a feed.
     """
-    reason = Reason.FORBIDDEN if identity.is_user else Reason.UNAUTHENTICATED
     if not identity.may_watch(stream):
-        raise Refusal(reason, "this stream is private: a token that names it is needed")
+        raise Refusal(_no_access(identity), "this stream is private: a token that names it is needed")
     if selection is Selection.ALL and identity.role_in(stream) == ROLE_VIEWER:
-        raise Refusal(reason, "all=1: only the stream's host and its moderators may have all of a feed")
+        raise Refusal(_no_access(identity), "all=1: only the stream's host and its moderators may have all of a feed")
+
+
+def _no_access(identity: Identity) -> Reason:
+    return Reason.FORBIDDEN if identity.is_user else Reason.UNAUTHENTICATED
 
 
 async def _resume_from_log(feeds: Feeds, topic: Topic, cursor: Cursor, wish: Wish) -> Admission:
