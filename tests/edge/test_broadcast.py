@@ -477,6 +477,22 @@ async def test_one_that_is_cut_for_being_behind_is_told_so_where_that_can_be_tol
         await gone(broadcast, 0)
 
 
+async def test_one_that_does_not_even_take_that_is_cut_all_the_same(
+    peers: PeerMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.broadcast._GOODBYE_S", 0.1)
+    async with broadcasting() as (broadcast, _):
+        section = Section(broadcast, b"*", Farewells(too_slow=b"too slow"))
+        (frozen,) = peers(1)
+        frozen.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        section.seat(frozen.fd, b"")
+        section.push(b"x" * 1_000_000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(broadcast) == 1
+        await gone(broadcast, 0)
+        frozen.socket.close()
+
+
 def is_open(fd: int) -> bool:
     try:
         os.fstat(fd)
