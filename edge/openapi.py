@@ -187,7 +187,7 @@ def _subscribe() -> Json:
     )  # fmt: skip
     operation["responses"]["200"] = {
         "description": "snapshot first, then new_comment (an array), delete_comment, pinned_comment, unpinned_comment, "
-        "stream_updated, stream_ending, stream_ended, viewers, omitted",
+        "stream_updated, stream_ending, stream_ended, viewers, omitted, degraded",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     operation["responses"]["204"] = {"description": "The stream has ended, and the cursor has seen all of it."}
