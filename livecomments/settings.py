@@ -48,7 +48,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     """The key that belongs to it (PEM, without a password)."""
     ports_file: Path | None = None
-    """Where a service writes which addresses it took, once it serves (JSON: ``listen``, ``metrics``, ``pid``; the edge's ``tls_listen``)."""
+    """Where a service writes which addresses it took, once it serves (JSON: ``listen``, ``metrics``, ``pid``; the
+    edge's ``tls_listen`` and ``workers``).
+    """
     log_shards: Annotated[int, Field(ge=1, le=256)] = 1
     """JetStream streams that the log is spread over."""
     log_replicas: Annotated[int, Field(ge=1, le=5)] = 1

@@ -71,9 +71,11 @@ def storage() -> None:
 
 
 @app.command(rich_help_panel="Run")
-def edge() -> None:
+def edge(
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes that serve together.")] = None,
+) -> None:
     """Run one edge: pages, HTTP and live connections."""
-    _become("edge")
+    _become("edge", *(["--workers", str(workers)] if workers else []))
 
 
 @app.command(rich_help_panel="Use")
@@ -142,11 +144,11 @@ def _instance(data_dir: Path) -> "Instance":
     return find(data_dir)
 
 
-def _become(service: str) -> NoReturn:
+def _become(service: str, *arguments: str) -> NoReturn:
     if find_spec(service) is None:
         raise CommandError(f"{service} not found: the services run from a checkout, not from the wheel", 2)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", service])  # noqa: S606 (no shell is wanted)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", service, *arguments])  # noqa: S606 (no shell is wanted)
 
 
 def run() -> None:

@@ -1,9 +1,10 @@
-"""Viewers that have gone are noticed at once, however they went."""
+"""Viewers that have gone are noticed at once, however they went, and make room for those who wait."""
 
 import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -18,9 +19,7 @@ NOTICED_S = 1.0
 
 
 def connections(system: System) -> float:
-    text = httpx.get(f"http://{system.edge.metrics}/metrics", trust_env=False).text
-    (line,) = [line for line in text.splitlines() if line.startswith("livecomments_edge_connections ")]
-    return float(line.split()[1])
+    return system.edge.metric("livecomments_edge_connections")
 
 
 def fin(viewer: Viewer) -> None:
@@ -50,3 +49,30 @@ def test_one_that_has_gone_is_noticed_within_a_second(
         go(viewer)
     eventually(lambda: connections(system) <= here - 5, "they are noticed", 5)
     assert time.monotonic() - gone_at < NOTICED_S
+
+
+def test_where_descriptors_run_out_the_others_wait_until_someone_leaves(system: System) -> None:
+    stream = system.create_stream()
+    edge = system.service("edge", "-few", edge_max_viewers="1000")
+    edge.command = ["sh", "-c", 'ulimit -n 120; exec "$@"', "sh", *edge.command]
+    with edge, ExitStack() as open_ones:
+        eventually(lambda: httpx.get(f"http://{edge.address}/readyz", trust_env=False).is_success, "the edge is ready")
+        viewers = [open_ones.enter_context(Viewer(f"http://{edge.address}", stream)) for _ in range(150)]
+
+        def served() -> list[Viewer]:
+            return [viewer for viewer in viewers if viewer.events]
+
+        eventually(lambda: "can't accept" in edge.output.read_text(), "the descriptors have run out")
+        system.post(stream, "to those who are in")
+        watch(viewers, lambda: served() and all(viewer.texts() for viewer in served()), "they are served all the same")
+        first = served()
+        assert 20 < len(first) < 120
+        for viewer in first:
+            viewer.disconnect()
+        rest = [viewer for viewer in viewers if viewer not in first]
+        # Each time as many as there is room for.
+        watch(rest, lambda: len([viewer for viewer in rest if viewer.events]) >= min(len(rest), 20), "others come in")
+        for viewer in rest:
+            viewer.disconnect()
+        # Metrics are read over a descriptor, too.
+        assert edge.metric('livecomments_edge_accept_failures_total{why="EMFILE"}') > 0

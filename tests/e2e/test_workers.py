@@ -11,7 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 
+from edge.passing import NoSuchProcess, Request, pass_on
+from edge.workers import Workers as Among
 from tests.processes import Service, eventually
 from tests.system import System
 from tests.viewers import Viewer, watch
@@ -22,14 +25,13 @@ WORKERS = 2
 class Workers:
     """An edge with several workers beside the system's own."""
 
-    def __init__(self, system: System, service: Service, ports: Path) -> None:
+    def __init__(self, system: System, service: Service) -> None:
         self.system = system
         self.service = service
-        self._ports = ports
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        workers: list[dict[str, Any]] = json.loads(self._ports.read_text())["workers"]
+        workers: list[dict[str, Any]] = self.service.facts()["workers"]
         return workers
 
     @property
@@ -60,7 +62,7 @@ class Workers:
 def workers(system: System, request: pytest.FixtureRequest) -> Iterator[Workers]:
     instance = f"-{request.node.name[:40]}"
     with system.service("edge", instance, edge_workers=str(WORKERS), edge_drain_s="0.2") as service:
-        running = Workers(system, service, system.data_dir / f"edge{instance}.ports")
+        running = Workers(system, service)
         eventually(running.is_ready, "all workers are ready")
         yield running
 
@@ -130,3 +132,51 @@ def test_a_renewal_refuses_and_resets_nobody(workers: Workers) -> None:
     assert set(answers) == {b"HTTP/1.1 200"}
     assert not set(before) & set(workers.pids)
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before), "the old ones have ended")
+
+
+def test_who_waits_is_served_before_the_last_worker_leaves(workers: Workers) -> None:
+    for pid in workers.pids:
+        os.kill(pid, signal.SIGSTOP)
+    waiting = [connect(workers.service.address) for _ in range(100)]
+    for connection in waiting:
+        ask(connection)
+    workers.service.signal(signal.SIGTERM)
+    for pid in workers.pids:
+        os.kill(pid, signal.SIGCONT)
+    assert [answer(connection)[:12] for connection in waiting] == [b"HTTP/1.1 200"] * 100
+    assert workers.service.popen is not None
+    assert workers.service.popen.wait(15) == 0
+    with pytest.raises(ConnectionRefusedError):
+        connect(workers.service.address)
+
+
+def test_workers_do_not_outlive_a_parent_that_was_killed(workers: Workers) -> None:
+    pids = workers.pids
+    workers.service.kill()
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the workers have ended")
+
+
+def test_a_call_reaches_the_process_that_it_is_for_and_no_successor(workers: Workers) -> None:
+    folder = Path(workers.facts[0]["inner"]).parent
+    assert folder.stat().st_mode & 0o077 == 0, "nobody else may enter"
+    other = Among("0.0", folder).address("1.0")
+    assert other is not None
+    answered = trio.run(pass_on, other, Request("GET", "/v1/streams/nowhere", [("Origin", "x")]))
+    assert answered.status == 404
+    assert ("content-type", "application/problem+json") in answered.headers
+    assert json.loads(answered.body)["reason"] == "STREAM_NOT_FOUND"
+    os.kill(workers.pids[1], signal.SIGKILL)
+    eventually(lambda: workers.names == ["0.0", "1.1"], "the replacement serves")
+    with pytest.raises(NoSuchProcess):
+        trio.run(pass_on, other, Request("GET", "/livez", []))
+    lines = [json.loads(line) for line in workers.service.output.read_text().splitlines()]
+    assert {line.get("worker") for line in lines if line["event"] == "fanout reached"} >= {"0.0", "1.0"}
+    (death,) = [line for line in lines if line["event"] == "worker died"]
+    assert (death["worker"], death["how"]) == ("1.0", "killed by SIGKILL")
+
+
+def test_a_worker_that_can_not_start_ends_the_parent_with_its_word(system: System) -> None:
+    service = system.service("edge", "-bad", edge_workers="2", edge_jwt_secret_file="/nowhere")
+    with pytest.raises(AssertionError, match="ended with 2"):
+        service.start()
+    assert "setting LIVECOMMENTS_EDGE_JWT_SECRET_FILE" in service.output.read_text()
