@@ -25,8 +25,10 @@ from livecomments.listening import address_of, listen_in_a_row, listen_together
 from livecomments.serving import write_ports
 from livecomments.telemetry import log
 
-_STOP_MARGIN_S = 3.0
-"""How long a worker may take to end, over what its viewers are given."""
+_STOP_MARGIN_S = 10.0
+"""How long a worker may take to end, over what its viewers are given: some don't take their last bytes, and on a busy
+machine a process needs a while to end.
+"""
 
 
 def run(settings: EdgeSettings) -> int:

@@ -30,6 +30,10 @@ TAKE_OVER = "livecomments.take_over"
 """ASGI extension: the same for the opening of a WebSocket, which its new owner answers, and reads from then on."""
 HEAD_MAX_BYTES = 16 * 1024
 KEEP_ALIVE_S = 75
+_REQUEST_S = 5
+"""How long a connection may take to send its first request while the process drains."""
+_WRITE_S = 60
+"""How long a peer may take for one piece of a response, 256 KiB at most of a feed. Hypercorn would wait for ever."""
 
 
 class Connection(TCPServer):
@@ -37,6 +41,7 @@ class Connection(TCPServer):
 
     _is_handed_off = False
     _is_read_out = False
+    _is_new = True
 
     async def run(self) -> None:
         """To its end or its hand-off."""
@@ -102,12 +107,20 @@ class Connection(TCPServer):
         try:
             async with self.send_lock:
                 # Half of a response is none.
-                with trio.CancelScope(shield=True):
+                with trio.fail_after(_WRITE_S) as writing:
+                    writing.shield = True
                     await self.stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, trio.TooSlowError):
             # The peer has gone, or another task is closing: nothing can be said any more. Hypercorn tells the request,
             # but where another one came behind it, its reader would wait for this one's end for ever.
             self._life.cancel()
+
+    async def _idle_timeout(self) -> None:
+        if self._is_new:
+            # Accepted just before a drain, perhaps: its request is there, and Hypercorn would close on it unread.
+            self._is_new = False
+            await trio.sleep(_REQUEST_S)
+        await super()._idle_timeout()
 
     async def _read_data(self) -> None:
         await super()._read_data()
@@ -206,8 +219,12 @@ class Server:
         self._context = WorkerContext(None)
         self._inner_context = WorkerContext(None)
         self._state: dict[str, Any] = {}
-        self.connections = 0
+        self._open: set[Connection] = set()
+
+    @property
+    def connections(self) -> int:
         """How many are open here."""
+        return len(self._open)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -222,18 +239,32 @@ class Server:
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """One connection, to its end or its hand-off. Whatever comes over it, it takes no other with it."""
-        self.connections += 1
+        connection = self._connection(stream, self._context)
+        self._open.add(connection)
         try:
-            await Connection(self._app, self._config, self._context, self._state, cast("Any", stream))
-        except* Exception as errors:
-            log().error("a connection failed", exc_info=errors)
+            await _run(connection)
         finally:
-            self.connections -= 1
+            self._open.discard(connection)
 
     async def serve_inside(self, stream: trio.abc.HalfCloseableStream) -> None:
         """The same for one of another process, which is answered also after ``drain``."""
-        await Connection(self._app, self._config, self._inner_context, self._state, cast("Any", stream))
+        await _run(self._connection(stream, self._inner_context))
+
+    def _connection(self, stream: trio.abc.Stream, context: WorkerContext) -> Connection:
+        return Connection(self._app, self._config, context, self._state, cast("Any", stream))
 
     async def drain(self) -> None:
-        """Closes idle connections, and new ones as soon as they come; requests under way go on."""
+        """Closes idle connections; requests under way go on, and those of new connections are answered."""
         await self._context.terminated.set()
+
+    def abort(self) -> None:
+        """Cuts all connections that are left: a peer that does not read would hold its own for long."""
+        for connection in self._open:
+            connection.abort()
+
+
+async def _run(connection: Connection) -> None:
+    try:
+        await connection
+    except* Exception as errors:
+        log().error("a connection failed", exc_info=errors)

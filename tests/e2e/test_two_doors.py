@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.processes import eventually
+from tests.processes import Service, eventually
 from tests.system import System
 
 ODD = "X-Odd: 1\r\nX-Odd: 2\r\n"
@@ -256,3 +256,26 @@ def shut(connection: socket.socket) -> None:
 def descriptors(system: System) -> int:
     assert system.edge.popen is not None
     return len(list(Path(f"/proc/{system.edge.popen.pid}/fd").iterdir()))
+
+
+def test_one_that_takes_nothing_of_its_answers_does_not_keep_the_edge_from_ending(system: System) -> None:
+    stream = system.create_stream()
+    for number in range(20):
+        system.post(stream, f"{number}" + "x" * 480)
+    with system.service("edge", "-unread", edge_drain_s="0") as edge, socket.socket() as connection:
+        host, port = edge.address.split(":")
+        # The kernels hold little for it, here and there.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        connection.connect((host, int(port)))
+        eventually(lambda: system.client.get(f"http://{edge.address}/readyz").status_code == 200, "the edge is ready")
+        connection.sendall(f"GET /v1/streams/{stream}/comments HTTP/1.1\r\nHost: test\r\n\r\n".encode() * 200)
+        eventually(lambda: unsent(edge, connection) > 10_000, "the answers wait for it")
+        assert edge.stop(timeout_s=10) == 0
+
+
+def unsent(edge: Service, connection: socket.socket) -> int:
+    """What the edge's kernel holds for a connection, bytes (proc(5), /proc/net/tcp)."""
+    ends = f":{int(edge.address.split(':')[1]):04X} 0100007F:{connection.getsockname()[1]:04X}"
+    lines = [line for line in Path("/proc/net/tcp").read_text().splitlines() if ends in line]
+    return int(lines[0].split()[4].split(":")[0], 16) if lines else 0
