@@ -120,7 +120,9 @@ class Good(Viewer):
         heard = self.way.read(data)
         self._rest = heard.rest
         self.numbers.extend(heard.numbers)
-        self.cursor = heard.cursor or self.cursor
+        epoch, _, seq = heard.cursor.rpartition("-")
+        if seq:
+            self.cursor = f"{epoch or self.cursor.rpartition('-')[0]}-{seq}"
         for has_missed_nothing in heard.snapshots:
             self.snapshots += 1
             self.is_watching = True

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from livecomments.v1.feed_service_pb2 import WatchRequest, WatchResponse
+from tests.grpc_web import BINARY, TEXT, WATCH, framed, from_text, split_frames, written
+
 _NUMBER = re.compile(rb'"text":"@@(\d+) ')
 _RECOVERED = re.compile(rb'"recovered":(true|false)')
 _SSE_ID = re.compile(rb"^id: (\S+)$", re.MULTILINE)
@@ -36,7 +39,7 @@ class Heard:
     numbers: tuple[int, ...]
     """Of the comments, in their order."""
     cursor: str
-    """The last id; empty for none."""
+    """The last id; empty for none, and without its epoch where the snapshot alone tells that."""
     snapshots: tuple[bool, ...]
     """For each snapshot, whether it says that nothing was missed."""
     is_over: bool
@@ -80,6 +83,39 @@ def read_frames(data: bytes) -> Heard:
         else:
             messages.append(payload)
     return _heard(b"\n".join(messages), _FRAME_ID, is_over=is_over, rest=data[at:])
+
+
+@lru_cache(maxsize=256)
+def read_grpc_web(data: bytes) -> Heard:
+    """gRPC-web's binary frames in chunks."""
+    chunks, rest = _unchunked(data)
+    return _heard_calls(b"".join(chunks), is_over=b"" in chunks, rest=rest)
+
+
+@lru_cache(maxsize=256)
+def read_grpc_web_text(data: bytes) -> Heard:
+    """The same as text."""
+    chunks, rest = _unchunked(data)
+    frames, unread = from_text(b"".join(chunks))
+    assert not unread, "a chunk ends where a frame does"
+    return _heard_calls(frames, is_over=b"" in chunks, rest=rest)
+
+
+def _heard_calls(data: bytes, *, is_over: bool, rest: bytes) -> Heard:
+    frames, unread = split_frames(data)
+    assert not unread, "a chunk ends where a frame does"
+    numbers: list[int] = []
+    snapshots: list[bool] = []
+    cursor = ""
+    for response in (WatchResponse.FromString(content) for flags, content in frames if not flags):
+        if response.HasField("snapshot"):
+            numbers += (number_of(comment.text) for comment in response.snapshot.comments)
+            snapshots.append(response.snapshot.recovered)
+            cursor = response.snapshot.cursor
+        for message in response.batch.messages:
+            numbers += (number_of(event.posted.comment.text) for event in message.events.events)
+            cursor = f"{cursor.rpartition('-')[0]}-{message.seq}"
+    return Heard(tuple(numbers), cursor, tuple(snapshots), is_over, rest)
 
 
 def _heard(text: bytes, cursor: re.Pattern[bytes], *, is_over: bool, rest: bytes) -> Heard:
@@ -143,9 +179,20 @@ def _open_socket(stream: str, cursor: str) -> bytes:
     return _asking(f"/v1/streams/{stream}/feed{query}", [*lines, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
 
 
+def _call(content_type: str) -> Callable[[str, str], bytes]:
+    def request(stream: str, cursor: str) -> bytes:
+        body = written(framed(WatchRequest(stream_id=stream, cursor=cursor)), content_type)
+        head = f"POST {WATCH} HTTP/1.1\r\nHost: test\r\nContent-Type: {content_type}\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    return request
+
+
 SSE = Way("SSE", _subscribe(), read_sse)
 GZIP = Way("SSE gzip", _subscribe("Accept-Encoding: gzip"), read_gzip)
 WEBSOCKET = Way("WebSocket", _open_socket, read_frames)
 HANDED_OFF = Way("SSE by Hypercorn", _subscribe("X-Odd: 1", "X-Odd: 2"), read_sse)
 """A repeated header, which the door leaves to Hypercorn, which hands the viewer off."""
-WAYS = (SSE, GZIP, WEBSOCKET)
+GRPC_WEB = Way("gRPC-web", _call(BINARY), read_grpc_web)
+GRPC_WEB_TEXT = Way("gRPC-web text", _call(TEXT), read_grpc_web_text)
+WAYS = (SSE, GZIP, WEBSOCKET, GRPC_WEB, GRPC_WEB_TEXT)

@@ -1,7 +1,7 @@
-"""Two thousand viewers, many of them hostile, while edges go down and come back: the good ones notice nothing."""
+"""Two thousand viewers, many of them hostile, while edge workers go one after the other: the good ones miss nothing."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,46 +23,62 @@ RATE = 100
 SECONDS = 60
 COMMENTS = RATE * SECONDS
 POSTERS = 20
-DRAIN_AT = (COMMENTS // 4, COMMENTS // 2)
-"""Comments after which one edge after the other is drained."""
+RENEW_AT = COMMENTS // 3
+"""Comments after which one worker after the other is drained and succeeded."""
 GROWTH_MAX = 48 << 20
-"""What an edge may take over what it took when everyone was in, bytes. Fresh connections by the hundred are freed and
-made anew all the time, and the allocator keeps some of it; a viewer that leaks its backlog is seen at once.
+"""What a worker may take over what the first ones took when everyone was in, bytes. Fresh connections by the hundred
+are freed and made anew all the time, and the allocator keeps some of it; backlogs that are kept are seen at once.
 """
 
 
-class Watched:
-    """An edge, by what it takes: memory and descriptors, over all its processes."""
+class Worker:
+    """One worker's process, by what it takes."""
 
-    def __init__(self, edge: Service) -> None:
-        self.edge = edge
-        self.idle = self.descriptors()
-        self.rss: list[int] = []
+    def __init__(self, facts: dict[str, str]) -> None:
+        self.pid = int(facts["pid"])
+        self.metrics = facts["metrics"]
+        self._inner = httpx.HTTPTransport(uds=facts["inner"])
 
     def descriptors(self) -> int:
-        assert self.edge.popen is not None
-        return len(list(Path(f"/proc/{self.edge.popen.pid}/fd").iterdir()))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
-    def dropped(self, client: httpx.Client) -> float:
-        """How many viewers were cut for being behind, by its latest process."""
-        lines = client.get(f"http://{self.edge.metrics}/metrics").text.splitlines()
+    def rss(self) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+
+    def cut(self) -> float:
+        """How many viewers it has cut for being behind."""
+        lines = httpx.get(f"http://{self.metrics}/metrics", trust_env=False).text.splitlines()
         name = "livecomments_edge_viewers_behind_total "
         return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0)
 
+    def warm_up(self, stream: str) -> None:
+        """Lets it open what it opens once and keeps: its way to each of the other services."""
+        with httpx.Client(transport=self._inner, base_url="http://test", timeout=10) as client:
+            eventually(lambda: client.get("/readyz").status_code == 200, "the worker is ready")
+            assert client.get(f"/v1/streams/{stream}/comments").status_code == 200
+
+
+class Weighing:
+    """What the workers took, each time that it was looked at."""
+
+    def __init__(self, edge: Service) -> None:
+        self._edge = edge
+        self.rss: list[list[int]] = []
+
+    def workers(self) -> list[Worker]:
+        return [Worker(facts) for facts in self._edge.facts()["workers"]]
+
     def weigh(self) -> None:
-        assert self.edge.popen is not None
-        status = Path(f"/proc/{self.edge.popen.pid}/status").read_text()
-        self.rss.append(next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS")))
+        self.rss.append([worker.rss() for worker in self.workers()])
 
-    def replace(self) -> None:
-        """Drains it; another one takes its place when it has gone."""
-        assert self.edge.stop(timeout_s=30) == 0
-        self.edge.start()
+    @property
+    def mib(self) -> list[list[int]]:
+        return [[size >> 20 for size in sizes] for sizes in self.rss]
 
-    def assert_quiet(self) -> None:
-        logged = self.edge.output.read_text()
-        assert "Traceback" not in logged, logged[-4000:]
-        assert '"level": "error"' not in logged, logged[-4000:]
+    @property
+    def growth(self) -> int:
+        return max(map(max, self.rss)) - max(self.rss[0])
 
 
 def viewers() -> list[Member]:
@@ -74,56 +90,44 @@ def viewers() -> list[Member]:
     return found
 
 
-@pytest.mark.timeout(300)
-def test_good_viewers_see_everything_once_whatever_the_others_do_and_whichever_edge_goes(
+@pytest.mark.timeout(400)
+def test_good_viewers_see_everything_once_whatever_the_others_do_and_whichever_worker_goes(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    limits = {"core_user_rate": "0", "edge_address_rate": "0", "edge_max_comments_per_second": "0"}
     # Less may wait for a viewer than usual, so that those who freeze are cut for it well within the test.
-    with (
-        System(tmp_path, **limits, edge_drain_s="3", edge_backlog_bytes="65536") as system,
-        system.service("edge", "-b") as other,
-    ):
-        addresses = [system.edge.address, other.address]
+    settings = {"edge_workers": "2", "edge_drain_s": "3", "edge_backlog_bytes": "65536"}
+    with System(tmp_path, core_user_rate="0", edge_address_rate="0", **settings) as system:
+        edge, weighing = system.edge, Weighing(system.edge)
         stream = system.create_stream()
-        for address in addresses:
-            warm_up(system, address, stream)
-        edges = [Watched(other), Watched(system.edge)]
+        first = weighing.workers()
+        for worker in first:
+            worker.warm_up(stream)
+        idle = max(worker.descriptors() for worker in first)
         posting = Posting(COMMENTS, RATE)
         posters = [Poster(f"user-{number}", system.token(f"user-{number}"), posting) for number in range(POSTERS)]
-        with Crowd(addresses, stream, [*viewers(), *posters]) as crowd, ThreadPoolExecutor(1) as aside:
+        with Crowd([edge.address], stream, [*viewers(), *posters]) as crowd:
             crowd.until(lambda: all(viewer.is_watching for viewer in crowd.good), "everyone is in", 60)
-            weigh(edges)
+            weighing.weigh()
             posting.start()
-            for edge, count in zip(edges, DRAIN_AT, strict=True):
-                crowd.until(lambda n=count: posting.accepted >= n, "a part of the comments", 120)
-                weigh(edges)
-                replaced = aside.submit(edge.replace)
-                crowd.until(replaced.done, "the drained edge is replaced", 60)
-                replaced.result()
-                weigh(edges)
+            crowd.until(lambda: posting.accepted >= RENEW_AT, "a part of the comments", 120)
+            weighing.weigh()
+            edge.signal(signal.SIGHUP)
+            gone = [Path(f"/proc/{worker.pid}") for worker in first]
+            crowd.until(lambda: not any(process.exists() for process in gone), "both workers are succeeded", 60)
+            weighing.weigh()
             crowd.until(lambda: posting.accepted == COMMENTS, "all comments are accepted", 120)
             crowd.until(lambda: all(len(v.numbers) >= COMMENTS for v in crowd.good), "everyone has all", 60)
-            weigh(edges)
+            weighing.weigh()
             order = [number_of(comment["text"]) for comment in system.replay(stream, limit=1_000)]
             assert sorted(order) == list(range(COMMENTS))
             assert [viewer.name for viewer in crowd.good if viewer.numbers.tolist() != order] == []
-            assert all(viewer.connections > 1 for viewer in crowd.good), "every edge was drained"
-        record_property("rss_mib", [[size >> 20 for size in edge.rss] for edge in edges])
-        print(f"RSS of each edge, MiB: {[[size >> 20 for size in edge.rss] for edge in edges]}")
-        assert sum(edge.dropped(system.client) for edge in edges) > 0, "those who froze were cut"
-        for edge in edges:
-            eventually(lambda e=edge: e.descriptors() <= e.idle, "no descriptor is left", timeout_s=40)
-            assert max(edge.rss) - edge.rss[0] < GROWTH_MAX
-            edge.assert_quiet()
-
-
-def weigh(edges: Sequence[Watched]) -> None:
-    for edge in edges:
-        edge.weigh()
-
-
-def warm_up(system: System, address: str, stream: str) -> None:
-    """What an edge opens once and keeps is open: its way to each of the other services."""
-    eventually(lambda: system.client.get(f"http://{address}/readyz").status_code == 200, "the edge is ready")
-    assert system.client.get(f"http://{address}/v1/streams/{stream}/comments").status_code == 200
+            assert all(viewer.connections > 1 for viewer in crowd.good), "every worker was drained"
+        record_property("rss_mib", weighing.mib)
+        print(f"RSS of the workers at start, before and after their succession, and at the end, MiB: {weighing.mib}")
+        assert weighing.growth < GROWTH_MAX
+        last = weighing.workers()
+        assert sum(worker.cut() for worker in last) > 0, "those who froze were cut"
+        eventually(lambda: all(worker.descriptors() <= idle for worker in last), "no descriptor is left", timeout_s=40)
+        logged = edge.output.read_text()
+        assert "Traceback" not in logged, logged[-4000:]
+        assert '"level": "error"' not in logged, logged[-4000:]
