@@ -408,10 +408,13 @@ class Broadcast:
             self._wake.set()
 
     def _beat(self, second: int) -> None:
-        """Spread over the interval by descriptor, so that never all are written to at once."""
+        """Spread over half the interval by descriptor, so that never all are written to at once.
+
+        Half: who was passed by because it had just been written to is not silent for longer than the whole.
+        """
         self._dead.update(fd for fd, deadline in self._deadlines.items() if deadline <= trio.current_time())
-        slots = max(1, round(self._heartbeat_s))
-        silent_since = trio.current_time() - self._heartbeat_s
+        slots = max(1, int(self._heartbeat_s / 2))
+        silent_since = trio.current_time() - self._heartbeat_s / 2
         for section in {id(section): section for section in self._sections.values()}.values():
             if section.written_at <= silent_since:
                 for fd in [fd for fd in section.fds if fd % slots == second % slots]:

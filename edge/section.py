@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import trio
+
 from edge.expiry import FOREVER, Ending, Stay
 from edge.hearing import Listener
 
@@ -69,7 +71,7 @@ class Section:
         self.entering: dict[int, int] = {}
         """Those that came while a round was due or under way, and how much of ``pending`` each has seen."""
         self.pending: list[bytes] = []
-        self.written_at = 0.0
+        self.written_at = trio.current_time()
         self.allowance = 0
         """Bytes that may wait for one of them over the bound that holds for all."""
         self.is_due = False
