@@ -137,13 +137,14 @@ def test_a_renewal_refuses_and_resets_nobody(workers: Workers) -> None:
 def test_who_waits_is_served_before_the_last_worker_leaves(workers: Workers) -> None:
     for pid in workers.pids:
         os.kill(pid, signal.SIGSTOP)
-    waiting = [connect(workers.service.address) for _ in range(100)]
+    # More than are accepted in one turn of the loop.
+    waiting = [connect(workers.service.address) for _ in range(600)]
     for connection in waiting:
         ask(connection)
     workers.service.signal(signal.SIGTERM)
     for pid in workers.pids:
         os.kill(pid, signal.SIGCONT)
-    assert [answer(connection)[:12] for connection in waiting] == [b"HTTP/1.1 200"] * 100
+    assert [answer(connection)[:12] for connection in waiting] == [b"HTTP/1.1 200"] * 600
     assert workers.service.popen is not None
     assert workers.service.popen.wait(15) == 0
     with pytest.raises(ConnectionRefusedError):
