@@ -25,8 +25,6 @@ from livecomments.telemetry import log
 
 _GOODBYE_S = 2.0
 """How long connections may take to end once their viewers were dismissed."""
-_REQUEST_S = 1.0
-"""How long a connection that was just accepted may take to send its request."""
 
 Tell = Callable[[Stage], None]
 
@@ -115,12 +113,8 @@ async def _drain(edge: Edge, server: Server) -> None:
     """Lets everyone go: no new requests, viewers closed a part at a time so that they don't come back all at once."""
     log().info("draining", viewers=edge.viewers)
     edge.is_draining = True
-    drain_s = edge.settings.edge_drain_s
-    async with trio.open_nursery() as both:
-        both.start_soon(edge.dismiss_over, drain_s)
-        # Hypercorn would close those, too, that were accepted last and have not been read yet.
-        await trio.sleep(min(_REQUEST_S, drain_s))
-        await server.drain()
+    await server.drain()
+    await edge.dismiss_over(edge.settings.edge_drain_s)
     with trio.move_on_after(_GOODBYE_S):
         # They end by themselves. An HTTP/2 viewer's last bytes may still be with Hypercorn when it counts no more.
         while edge.viewers or server.connections:  # noqa: ASYNC110
