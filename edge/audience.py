@@ -17,6 +17,7 @@ from edge.hearing import Listener
 from edge.sampling import Selection
 from edge.section import Farewells, Section, one_in
 from edge.window import Portion, Window
+from livecomments.errors import Refusal
 
 END = b""
 """Stands behind the last bytes of a viewer's outbox."""
@@ -215,11 +216,18 @@ class Audience:
             viewer.write(told[name])
 
     def end(self) -> None:
-        """Ends everyone's feed."""
+        """Ends everyone's feed: the stream has ended."""
+        self._end(lambda encoding: encoding.tail)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Ends everyone's feed: nobody may have it any more."""
+        self._end(lambda encoding: encoding.refused(refusal))
+
+    def _end(self, last: Callable[[Encoding], bytes]) -> None:
         for encoding, section in self._sections.values():
-            section.end(encoding.frame(encoding.tail) + encoding.last_frame)
+            section.end(encoding.frame(last(encoding)) + encoding.last_frame)
         for viewer in self._viewers:
-            viewer.end(viewer.encoding.tail)
+            viewer.end(last(viewer.encoding))
         for seat in list(self._seats):
             seat.end()
 

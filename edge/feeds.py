@@ -223,7 +223,7 @@ class Feeds:
             case "refused":
                 topic.refused = Refusal(Reason(update.refused.reason))
                 topic.settled.set()
-                topic.audience.end()
+                topic.audience.refuse(topic.refused)
 
     def _take_snapshot(self, topic: Topic, snapshot: pb.Snapshot) -> None:
         topic.snapshots += 1

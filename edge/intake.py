@@ -11,7 +11,7 @@ from edge import metrics
 from edge.requests import idempotency_key, read_json
 from edge.shapes import rfc3339
 from edge.state import Edge
-from livecomments.errors import Reason, Refusal, invalid
+from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 from livecomments.v1 import comment_service_pb2 as rpc
 
@@ -80,7 +80,7 @@ def _admit(edge: Edge, author: Identity, address: str, now: float) -> None:
 def _item(author: Identity, stream_id: str, key: str, form: PostComment) -> rpc.IngestItem:
     post = rpc.PostCommentRequest(
         stream_id=stream_id,
-        text=_unicode(form.text),
+        text=form.text,
         # Our own key where the client gave none: then we at least may repeat the post when a core is lost.
         request_id=key or f"edge:{random.getrandbits(96):024x}",
         lag_ms=form.lag_ms,
@@ -94,12 +94,3 @@ def _item(author: Identity, stream_id: str, key: str, form: PostComment) -> rpc.
         is_member=stream_id in author.streams,
         post=post,
     )
-
-
-def _unicode(text: str) -> str:
-    # JSON can write half of a surrogate pair; protobuf and every reader downstream would choke on it.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise invalid("text", "holds half of a surrogate pair") from None
-    return text

@@ -235,6 +235,7 @@ def _feed() -> Json:
         'send {"post": {"request_id", "text", "lag_ms"?, "meta"?}}; it is answered by the event posted, or error ('
         "reason, detail, errors?, retry_after_ms?), with its request_id. Closed with 1000 when the stream has ended, "
         "1001 when this edge goes away, 1002, 1003, 1007, 1009 for what is no such frame, 1008 for too many, "
+        "for a token that has ended, and with a reason of the error table when nobody may watch this any more, "
         "1013 for a client that can't keep up."
     }
     return operation

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable
 from typing import Protocol
 
 from edge.events import FeedEvent
+from livecomments.errors import Refusal
 
 
 class Encoding(Hashable, Protocol):
@@ -40,6 +41,9 @@ class Encoding(Hashable, Protocol):
     @property
     def expired(self) -> bytes:
         """The last bytes for a viewer whose token has ended."""
+
+    def refused(self, refusal: Refusal) -> bytes:
+        """The last bytes of a feed that nobody may have any more."""
 
     @property
     def tail(self) -> bytes:

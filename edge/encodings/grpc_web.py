@@ -39,6 +39,10 @@ class GrpcWebFrames:
             Refusal(Reason.DRAINING, "this connection ends: open another", retry_after_ms=retry_ms)
         )
 
+    def refused(self, refusal: Refusal) -> bytes:
+        """Its status."""
+        return self._form.refusal(refusal)
+
     def frame(self, data: bytes) -> bytes:
         """A chunk."""
         return SSE.frame(data)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from edge.encodings.sse import SSE
 from edge.events import FeedEvent
+from livecomments.errors import Refusal
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """No name, no time, unknown system."""
@@ -44,6 +45,10 @@ class GzipServerSentEvents:
     def farewell(self, retry_ms: int) -> bytes:
         """A new time to wait, and the end of the member."""
         return self._deflate(SSE.farewell(retry_ms)) + self.tail
+
+    def refused(self, refusal: Refusal) -> bytes:  # noqa: ARG002 (as SSE)
+        """The end of the member."""
+        return self.tail
 
     def frame(self, data: bytes) -> bytes:
         """A chunk."""

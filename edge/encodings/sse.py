@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from edge.events import FeedEvent
+from livecomments.errors import Refusal
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -36,6 +37,10 @@ class ServerSentEvents:
     def farewell(self, retry_ms: int) -> bytes:
         """As the beginning: a new time replaces the old one."""
         return self.begin(retry_ms)
+
+    def refused(self, refusal: Refusal) -> bytes:  # noqa: ARG002 (the status of the next subscribe tells why)
+        """Nothing."""
+        return b""
 
     def frame(self, data: bytes) -> bytes:
         """A chunk (RFC 9112, section 7.1), framed once for all viewers."""

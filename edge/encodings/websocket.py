@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from edge.events import FeedEvent
 from edge.frames import GOING_AWAY, NORMAL, POLICY, TRY_AGAIN_LATER, close_frame, ping_frame, text_frame
+from livecomments.errors import Refusal
 
 
 class WebSocketFrames:
@@ -36,6 +37,10 @@ class WebSocketFrames:
     def farewell(self, retry_ms: int) -> bytes:
         """1001, with the time to wait as its reason."""
         return close_frame(GOING_AWAY, f"going away: come back in {retry_ms} ms")
+
+    def refused(self, refusal: Refusal) -> bytes:
+        """1008, with the reason's name."""
+        return close_frame(POLICY, refusal.reason)
 
     def frame(self, data: bytes) -> bytes:
         """As it is."""

@@ -29,7 +29,7 @@ def test_a_body_that_does_not_fit_is_refused_by_the_name_of_its_field(body: byte
     assert [error.field for error in refused.value.fields] == [field]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b'{"text": "\xff"}', b"null"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b'{"text": "\xff"}', b"null", b'{"text": "a\\udc00"}'])
 def test_what_is_no_json_object_is_a_malformed_body(body: bytes) -> None:
     with pytest.raises(Refusal) as refused:
         read_json(body, PostComment)
