@@ -15,6 +15,7 @@ from pathlib import Path
 def main() -> None:
     """Runs the service, as ``python -m SERVICE`` does."""
     file, service = sys.argv[1:]
+    sys.argv = [service]
     sys.path[0] = str(Path.cwd())
     profile = cProfile.Profile(time.thread_time)
     try:
