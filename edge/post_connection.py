@@ -48,7 +48,7 @@ class PostConnection:
         try:
             while (head := await self._read_head(stream, buffer)) is not None:
                 length = int(head.headers[b"content-length"])
-                if not await _fill(stream, buffer, length, REST_S):
+                if not await _fill(stream, buffer, length, _RECEIVE_BYTES, REST_S):
                     break
                 body = bytes(buffer[:length])
                 del buffer[:length]
@@ -68,9 +68,11 @@ class PostConnection:
         Raises NotPlainError, the buffer unchanged, for whatever is not a plain post.
         """
         while (end := buffer.find(b"\r\n\r\n")) < 0:
-            if len(buffer) > HEAD_MAX_BYTES:
+            # Not a byte more: what Hypercorn is given must not be too much for it already.
+            room = HEAD_MAX_BYTES - len(buffer)
+            if room <= 0:
                 raise NotPlainError
-            if not await _fill(stream, buffer, len(buffer) + 1, REST_S if buffer else KEEP_ALIVE_S):
+            if not await _fill(stream, buffer, len(buffer) + 1, room, REST_S if buffer else KEEP_ALIVE_S):
                 return None
         head = _plain_post(bytes(buffer[: end + 4]), self._edge.settings.edge_body_max)
         del buffer[: end + 4]
@@ -100,11 +102,11 @@ class NotPlainError(Exception):
     """Not a post in its plainest form."""
 
 
-async def _fill(stream: trio.SocketStream, buffer: bytearray, size: int, timeout_s: float) -> bool:
-    """Reads until the buffer holds ``size`` bytes; False when the peer ends or takes too long."""
+async def _fill(stream: trio.SocketStream, buffer: bytearray, size: int, most: int, timeout_s: float) -> bool:
+    """Reads, ``most`` bytes at a time, until the buffer holds ``size``; False when the peer ends or takes too long."""
     with trio.move_on_after(timeout_s):
         while len(buffer) < size:
-            data = await stream.receive_some(_RECEIVE_BYTES)
+            data = await stream.receive_some(most)
             if not data:
                 return False
             buffer += data

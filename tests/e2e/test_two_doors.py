@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -180,6 +181,80 @@ def test_pipelined_posts_are_answered_in_order(system: System) -> None:
     assert data.endswith(b"ok\n")
     with system.watch(stream) as viewer:
         assert viewer.texts() == [f"number {number}" for number in range(5)]
+
+
+SUBSCRIBE = "GET /v1/streams/STREAM/comments/subscribe HTTP/1.1\r\nHost: test\r\n"
+POST = (
+    "POST /v1/streams/STREAM/comments HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer TOKEN\r\nIdempotency-Key: k\r\n"
+)
+BODY = '{"text":"hello"}'
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        SUBSCRIBE + "\r\n",
+        # pipelined
+        SUBSCRIBE + "\r\n" + SUBSCRIBE + "\r\n",
+        f"{POST}Content-Length: {len(BODY)}\r\n\r\n{BODY}" * 2,
+        # oversized
+        SUBSCRIBE + "X: " + "x" * 20_000 + "\r\n\r\n",
+        SUBSCRIBE.replace("subscribe", "subscribe?last_event_id=" + "x" * 20_000) + "\r\n",
+        f"{POST}X: {'x' * 20_000}\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}",
+        f"{POST}Content-Length: 20000\r\n\r\n{' ' * 20_000}",
+        # malformed
+        "GET /v1/streams/STREAM/comments/subscribe HTTP/1.1\r\n\r\n",
+        SUBSCRIBE + "Bad Header\r\n\r\n",
+        SUBSCRIBE + "Content-Length: x\r\n\r\n",
+        SUBSCRIBE.replace("HTTP/1.1", "HTTP/3.7") + "\r\n",
+        SUBSCRIBE.replace("/v1", "/v1 ") + "\r\n",
+        SUBSCRIBE.replace("\r\n", "\n") + "\n",
+        f"{POST}Content-Length: -1\r\n\r\n",
+        f"{POST}Content-Length: 3\r\nContent-Length: 4\r\n\r\n{{}}",
+        f"{POST}Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        # unusual, but in order
+        f"{POST}Transfer-Encoding: chunked\r\n\r\n{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n",
+        f"{POST}Content-Type: text/plain\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}",
+        SUBSCRIBE + "Content-Length: 5\r\n\r\nhello",
+        SUBSCRIBE.replace("/v1", "http://test/v1") + "\r\n",
+        SUBSCRIBE.replace("STREAM", "nobody-knows") + "\r\n",
+        SUBSCRIBE.replace("STREAM", "a%2Fb") + "\r\n",
+        SUBSCRIBE.replace("STREAM", "%ff") + "\r\n",
+        SUBSCRIBE.replace("subscribe", "subscribers") + "\r\n",
+        SUBSCRIBE.replace("GET", "PUT") + "\r\n",
+        SUBSCRIBE.replace("comments/subscribe", "feed") + "\r\n",
+    ],
+)
+def test_whatever_is_said_is_answered_as_if_hypercorn_had_had_it_from_the_start(
+    system: System, watched: str, said: str, is_slow: bool
+) -> None:
+    data = said.replace("STREAM", watched).replace("TOKEN", system.token("ann")).encode("latin-1")
+    here, there = (answered(system, data, is_slow, reused) for reused in (False, True))
+    assert here == there
+
+
+@pytest.fixture(scope="module")
+def watched(system: System) -> Iterator[str]:
+    """A stream that the edge knows, so that the door could seat who asks for it."""
+    stream = system.create_stream()
+    with system.watch(stream):
+        yield stream
+
+
+def answered(system: System, said: bytes, is_slow: bool, reused: bool) -> tuple[int, dict[str, str], bytes]:
+    """The first answer, without what differs each time."""
+    with connect(system) as connection:
+        if reused:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert read_response(connection)[0] == 200
+        size = 1 if is_slow else len(said)
+        with suppress(ConnectionError):  # refused before its end
+            for begin in range(0, min(len(said), 500), size):
+                connection.sendall(said[begin : begin + size])
+            connection.sendall(said[max(500, size) :])
+        status, headers, body = read_response(connection)
+    return status, headers, re.sub(rb'"viewers":\d+', b"", without_jitter(body)).partition(b"event: viewers")[0]
 
 
 @pytest.mark.parametrize(
