@@ -52,6 +52,11 @@ class Process:
         assert code is None, f"{self.name} ended with {code}:\n{self.output.read_text()[-4000:]}"
         return True
 
+    def descriptors(self) -> int:
+        """How many it has open."""
+        assert self.popen is not None
+        return len(list(Path(f"/proc/{self.popen.pid}/fd").iterdir()))
+
     def signal(self, number: signal.Signals) -> None:
         assert self.popen is not None
         self.popen.send_signal(number)

@@ -6,7 +6,6 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -215,7 +214,7 @@ def test_a_viewer_is_a_descriptor_and_nothing_else_and_leaves_not_even_that(
     stream = system.create_stream()
     edge = system.edge
     eventually(lambda: edge.metric("livecomments_edge_connections") == 0, "those of other tests have gone")
-    before, tasks = descriptors(system), edge.metric("livecomments_edge_tasks")
+    before, tasks = system.edge.descriptors(), edge.metric("livecomments_edge_tasks")
     viewers = [call(system, stream, content_type=content_type, reused=reused) for _ in range(10)]
     eventually(lambda: edge.metric("livecomments_edge_connections") == 10, "they are there, and nobody else")
     assert edge.metric("livecomments_edge_ordinary_viewers") == 0
@@ -223,12 +222,7 @@ def test_a_viewer_is_a_descriptor_and_nothing_else_and_leaves_not_even_that(
     eventually(lambda: edge.metric("livecomments_edge_tasks") < tasks + 10, "no task is left behind")
     for viewer in viewers:
         viewer.disconnect()
-    eventually(lambda: descriptors(system) <= before, "no descriptor is left", timeout_s=5)
-
-
-def descriptors(system: System) -> int:
-    assert system.edge.popen is not None
-    return len(list(Path(f"/proc/{system.edge.popen.pid}/fd").iterdir()))
+    eventually(lambda: system.edge.descriptors() <= before, "no descriptor is left", timeout_s=5)
 
 
 # -- what is refused --

@@ -302,7 +302,7 @@ def test_a_mute_connection_and_a_slow_one_hold_nobody_up(system: System) -> None
 def test_the_descriptors_of_those_who_go_in_the_middle_come_back(system: System, said: str) -> None:
     stream = system.create_stream()
     with system.watch(stream) as viewer:
-        before = descriptors(system)
+        before = system.edge.descriptors()
         connections = [connect(system) for _ in range(20)]
         for connection in connections:
             connection.sendall(said.replace("STREAM", stream).encode())
@@ -310,7 +310,7 @@ def test_the_descriptors_of_those_who_go_in_the_middle_come_back(system: System,
         for number, connection in enumerate(connections):
             (reset, shut)[number % 2](connection)
         # Hypercorn lets an idle client think for 75 seconds, and these are none.
-        eventually(lambda: descriptors(system) <= before, "no descriptor is left", timeout_s=10)
+        eventually(lambda: system.edge.descriptors() <= before, "no descriptor is left", timeout_s=10)
         system.post(stream, "undisturbed")
         viewer.until(lambda v: v.texts() == ["undisturbed"], "the next comment")
 
@@ -326,11 +326,6 @@ def shut(connection: socket.socket) -> None:
     with connection, suppress(ConnectionError):
         while connection.recv(65536):
             pass
-
-
-def descriptors(system: System) -> int:
-    assert system.edge.popen is not None
-    return len(list(Path(f"/proc/{system.edge.popen.pid}/fd").iterdir()))
 
 
 def test_one_that_takes_nothing_of_its_answers_does_not_keep_the_edge_from_ending(system: System) -> None:

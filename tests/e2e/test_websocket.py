@@ -7,7 +7,6 @@ import struct
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -472,10 +471,10 @@ def test_a_close_is_answered_with_its_code(system: System, reused: bool) -> None
 
 def test_one_that_closes_its_half_or_vanishes_is_let_go(system: System, reused: bool) -> None:
     stream = system.create_stream()
-    before = descriptors(system)
+    before = system.edge.descriptors()
     for vanish in (socket.SHUT_WR, None):
         viewers = [open_socket(system, stream, reused=reused) for _ in range(10)]
-        assert descriptors(system) >= before + 10
+        assert system.edge.descriptors() >= before + 10
         for viewer in viewers:
             if vanish is not None:
                 connection = viewer._socket
@@ -484,24 +483,19 @@ def test_one_that_closes_its_half_or_vanishes_is_let_go(system: System, reused: 
                 viewer.until(lambda v: v.closed, "the end")
             else:
                 viewer.disconnect()
-        eventually(lambda: descriptors(system) <= before, "no descriptor is left", timeout_s=5)
+        eventually(lambda: system.edge.descriptors() <= before, "no descriptor is left", timeout_s=5)
 
 
 def test_descriptors_come_back_from_every_way_out(system: System) -> None:
     stream = system.create_stream()
-    before = descriptors(system)
+    before = system.edge.descriptors()
     for data in (frame(0x83, b""), frame(0x88, b"\x03\xe8"), b"\x81\xfe\x40\x01" + b"x" * 100_000):
         viewers = [open_socket(system, stream) for _ in range(5)]
         for viewer in viewers:
             viewer.send_raw(data)
             viewer.until(lambda v: v.closed, "the close")
             assert viewer.close is not None, "the close frame came, although more was sent than was read"
-    eventually(lambda: descriptors(system) <= before, "no descriptor is left", timeout_s=8)
-
-
-def descriptors(system: System) -> int:
-    assert system.edge.popen is not None
-    return len(list(Path(f"/proc/{system.edge.popen.pid}/fd").iterdir()))
+    eventually(lambda: system.edge.descriptors() <= before, "no descriptor is left", timeout_s=8)
 
 
 # -- openings --

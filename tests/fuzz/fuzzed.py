@@ -5,7 +5,6 @@ import socket
 import struct
 from collections import Counter, deque
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Self
 
 from tests.fuzz.visits import Leaving, Visit
@@ -41,7 +40,7 @@ class Fuzzed:
         self._cursor = system.post(self._stream, "first")["cursor"]
         self._token = system.token("stranger")
         system.client.get(f"{system.url}/livez")
-        self._descriptors = self._count_descriptors()
+        self._descriptors = self._edge.descriptors()
         self._watching: list[Viewer] = [
             system.watch(self._stream),
             Viewer(system.url, self._stream, cursor=self._cursor),
@@ -84,7 +83,7 @@ class Fuzzed:
     def assert_nothing_is_left(self) -> None:
         """All strangers have gone, and their descriptors with them."""
         there = self._descriptors + sum(not viewer.closed for viewer in self._watching)
-        eventually(lambda: self._count_descriptors() <= there, "the strangers' descriptors are closed", timeout_s=30)
+        eventually(lambda: self._edge.descriptors() <= there, "the strangers' descriptors are closed", timeout_s=30)
 
     def _log(self) -> str:
         """What the edge has said since the beginning."""
@@ -100,10 +99,6 @@ class Fuzzed:
             assert self._edge.popen is not None
             code = self._edge.popen.poll()
             raise AssertionError(f"the edge takes no connections, exit code {code}: {self._log()[-8000:]}") from error
-
-    def _count_descriptors(self) -> int:
-        assert self._edge.popen is not None
-        return len(list(Path(f"/proc/{self._edge.popen.pid}/fd").iterdir()))
 
     def _visit(self, visit: Visit, staying: list[socket.socket]) -> None:
         self.visits += 1
