@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.grpc_web import GrpcWebViewer
-from tests.http2 import Http2Viewer
+from tests.http2 import Http2SocketViewer
 from tests.processes import Service
 from tests.sockets import SocketViewer
 from tests.system import System
@@ -22,7 +22,7 @@ def hasty(system: System) -> Iterator[Service]:
 
 def test_connections_are_renewed_and_miss_nothing(system: System, hasty: Service) -> None:
     stream, url = system.create_stream(), f"http://{hasty.address}"
-    sockets: list[SocketViewer] = [SocketViewer(url, stream), Http2Viewer(url, stream)]
+    sockets: list[SocketViewer] = [SocketViewer(url, stream), Http2SocketViewer(url, stream)]
     texts = [GzipViewer(url, stream), Viewer(url, stream), GrpcWebViewer(url, stream)]
     everyone = [*sockets, *texts]
     watch(everyone, lambda: all(viewer.events for viewer in everyone), "everyone's snapshot")
@@ -54,7 +54,7 @@ def test_a_connection_ends_with_its_token(system: System) -> None:
     def token() -> str:
         return system.token("ann", ttl_s=2)
 
-    sockets = [SocketViewer(system.url, stream, token=token()), Http2Viewer(system.url, stream, token=token())]
+    sockets = [SocketViewer(system.url, stream, token=token()), Http2SocketViewer(system.url, stream, token=token())]
     texts = [Viewer(system.url, stream, token=token()), GzipViewer(system.url, stream, token=token())]
     stranger = Viewer(system.url, stream)
     everyone = [*sockets, *texts, stranger]

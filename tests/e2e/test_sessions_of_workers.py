@@ -19,7 +19,7 @@ from tests.system import System
 @pytest.fixture(scope="module")
 def workers(system: System) -> Iterator[Workers]:
     with system.service("edge", "-sessions", edge_workers=str(WORKERS)) as service:
-        running = Workers(system, service, system.data_dir / "edge-sessions.ports")
+        running = Workers(system, service)
         eventually(running.is_ready, "all workers are ready")
         yield running
 
