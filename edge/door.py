@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import trio
 
 from edge import metrics
-from edge.accept import accepted, waiting
+from edge.accept import ACCEPTS_PER_TURN, accepted, waiting
 from edge.conversation import Conversation
 from edge.encodings import Encoding
 from edge.encodings.websocket import WEBSOCKET
@@ -58,9 +58,13 @@ class Door:
         self._origins = edge.origins
         self._listener = listener
         self._serve = serve
+        self._arrived = trio.lowlevel.ParkingLot()
+        """Those whose request has come after they were accepted: a storm's all come at once."""
+        self._has_arrived = trio.Event()
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Accepts for ever; what it passes on runs in ``nursery``."""
+        nursery.start_soon(self._let_in)
         async with aclosing(accepted(self._listener)) as connections:
             async for connection in connections:
                 self._take(connection, nursery)
@@ -91,6 +95,19 @@ class Door:
         elif (answered := self._answer(connection, data)) is not True:
             nursery.start_soon(self._go_on, connection, data, answered)
 
+    async def _let_in(self) -> None:
+        """Answers those whose request came late, no more of them at a time than are accepted."""
+        while True:
+            await self._has_arrived.wait()
+            self._has_arrived = trio.Event()
+            while self._arrived:
+                self._arrived.unpark(count=ACCEPTS_PER_TURN)
+                await trio.lowlevel.checkpoint()
+
+    async def _queue(self) -> None:
+        self._has_arrived.set()
+        await self._arrived.park()
+
     async def _wait_for_rest(self, connection: socket.socket, data: bytes) -> None:
         with trio.move_on_after(REST_S):
             while not data or _is_partial(data):
@@ -104,6 +121,7 @@ class Door:
                     connection.close()
                     return
                 data += part
+        await self._queue()
         if data.startswith(_POST):
             await PostConnection(self._edge, self._serve).run(connection, data)
         elif (answered := self._answer(connection, data)) is not True:
