@@ -109,19 +109,23 @@ class Door:
         await self._arrived.park()
 
     async def _wait_for_rest(self, connection: socket.socket, data: bytes) -> None:
-        with trio.move_on_after(REST_S):
-            while not data or _is_partial(data):
-                await trio.lowlevel.wait_readable(connection)
-                try:
-                    # Not a byte more: what Hypercorn is given must not be too much for it already.
-                    part = connection.recv(REQUEST_MAX_BYTES - len(data))
-                except ConnectionError:
-                    part = b""
-                if not part:
-                    connection.close()
-                    return
-                data += part
-        await self._queue()
+        try:
+            with trio.move_on_after(REST_S):
+                while not data or _is_partial(data):
+                    await trio.lowlevel.wait_readable(connection)
+                    try:
+                        # Not a byte more: what Hypercorn is given must not be too much for it already.
+                        part = connection.recv(REQUEST_MAX_BYTES - len(data))
+                    except ConnectionError:
+                        part = b""
+                    if not part:
+                        connection.close()
+                        return
+                    data += part
+            await self._queue()
+        except BaseException:
+            connection.close()
+            raise
         if data.startswith(_POST):
             await PostConnection(self._edge, self._serve).run(connection, data)
         elif (answered := self._answer(connection, data)) is not True:

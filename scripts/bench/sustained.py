@@ -15,7 +15,7 @@ from feeding import Fed, feed
 from ours import Ours
 
 LATE_MS = 500
-_RATES = {"ours": (2_000, 3_500, 5_000, 6_500, 8_000)}
+_RATES = {"ours": (2_000, 3_500, 5_000, 5_500, 6_500, 8_000)}
 _PEERS_RATES = (100, 150, 200, 300)
 _TRIES = 2
 """One step too slow may be the doing of others."""

@@ -32,7 +32,7 @@ async def test_a_connection_that_was_accepted_before_its_request_is_passed_on_wi
             nursery.start_soon(Door(edge, listener, serve).run, nursery)
             with socket.create_connection(listener.getsockname()) as client:
                 await trio.testing.wait_all_tasks_blocked(0.05)
-                assert len(nursery.child_tasks) == 2, "the door, and the one that waits"
+                assert len(nursery.child_tasks) == 3, "the door's two, and the one that waits"
                 assert not passed_on.is_set()
                 client.sendall(REQUEST)
                 while not read:
