@@ -96,6 +96,8 @@ def test_a_session_whose_process_has_gone_is_not_found(system: System, workers: 
     with viewer:
         first, names = viewer.session, workers.names
         os.kill(workers.pids[own], signal.SIGKILL)
+        # While it dies, a call that has reached it already gets no answer.
+        eventually(lambda: ask(workers, other, "PUT", first, one).status_code != 503, "it has died")
         refused(ask(workers, other, "PUT", first, one), Reason.SESSION_NOT_FOUND)
         eventually(lambda: workers.names != names and workers.is_ready(), "it is replaced")
         for number in (own, other):
