@@ -5,25 +5,18 @@ reads, so that the edge is measured and not the way in. Only the edge is on the 
 """
 
 import asyncio
-import http.client
 import json
-import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-import machine
 import nats
 import uuid_utils
-from children import Child, ports
 from comments import Due, author, schedule, text
-from native import HERE
+from house import House, ask
 
-from livecomments.local import make_secrets, nats_server_binary, nats_url, write_nats_config
 from livecomments.log import Shard
-from livecomments.settings import Settings
 from livecomments.v1.comment_pb2 import Comment, CommentPosted, Event, EventBatch
 
 STREAM = "bench"
@@ -45,16 +38,18 @@ class Ours:
 
     def __init__(self, profile: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         """``profile``: where cProfile writes what the edge did; a path from the repository's folder."""
-        self._profile = profile
-        self._settings = {**_SETTINGS, **(settings or {})}
+        self.house = House("edge", {**_SETTINGS, **(settings or {})}, profile)
         self._open = ExitStack()
         self._published = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            self._folder = Path(opening.enter_context(tempfile.TemporaryDirectory()))
-            make_secrets(self._folder)
-            self._start(opening)
+            opening.enter_context(self.house)
+            for name in self.parts:
+                self.house.start(name)
+            edge, addresses = self.house.start("edge")
+            self.port = int(addresses["listen"].rsplit(":", 1)[1])
+            edge.until(self._is_ready, "is ready")
             self._create_stream()
             self._open = opening.pop_all()
         return self
@@ -62,57 +57,21 @@ class Ours:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def _start(self, opening: ExitStack) -> None:
-        edge_core, other_core = machine.cores()
-        config = write_nats_config(self._folder)
-        command = [str(nats_server_binary()), "-c", str(config)]
-        server = opening.enter_context(Child("nats-server", command, other_core, self._folder))
-        self._nats = server.until(lambda: nats_url(self._folder), "has said where it listens")
-        urls: dict[str, str] = {}
-        for name in self.parts:
-            urls[f"{name.upper()}_URLS"] = self._service(opening, name, other_core, urls)[1]["listen"]
-        self._edge, addresses = self._service(opening, "edge", edge_core, urls)
-        self.port = int(addresses["listen"].rsplit(":", 1)[1])
-        self._metrics = addresses["metrics"]
-        self._edge.until(self._is_ready, "is ready")
-
-    def _service(
-        self, opening: ExitStack, name: str, core: int, settings: dict[str, str]
-    ) -> tuple[Child, dict[str, str]]:
-        file = self._folder / f"{name}.ports"
-        all_settings = {
-            **self._settings,
-            **settings,
-            "DATA_DIR": str(self._folder),
-            "PORTS_FILE": str(file),
-            "NATS_URL": self._nats,
-            f"{name.upper()}_LISTEN": "127.0.0.1:0",
-            f"{name.upper()}_METRICS_LISTEN": "127.0.0.1:0",
-        }
-        program = [str(HERE / "profiled.py"), str(self._profile)] if self._profile and name == "edge" else ["-m"]
-        command = [sys.executable, *program, name]
-        environment = {f"LIVECOMMENTS_{key}": value for key, value in all_settings.items()}
-        child = opening.enter_context(Child(name, command, core, self._folder, environment))
-        return child, child.until(lambda: ports(file), "has said where it listens")
-
     def _is_ready(self) -> bool:
-        return _ask(f"127.0.0.1:{self.port}", "GET", "/readyz")[0] == 200
+        return ask(f"127.0.0.1:{self.port}", "GET", "/readyz")[0] == 200
 
     def _create_stream(self) -> None:
-        headers = {"Authorization": f"Bearer {self.token('host')}", "Content-Type": "application/json"}
+        token = self.house.token("host", "host")
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         body = json.dumps({"stream_id": STREAM, "title": "A benchmark"})
-        status, answer = _ask(f"127.0.0.1:{self.port}", "POST", "/v1/streams", body, headers)
+        status, answer = ask(f"127.0.0.1:{self.port}", "POST", "/v1/streams", body, headers)
         if status != 201:
             raise SystemExit(f"the stream could not be created: {answer}")
-
-    def token(self, role: str) -> str:
-        """Who has it is of this role, for as long as a run may take."""
-        return Settings(data_dir=self._folder).token_key().issue(role, role=role, ttl_s=3_600)
 
     @property
     def pids(self) -> list[int]:
         """The edge's."""
-        return [self._edge.pid]
+        return [self.house.pids["edge"]]
 
     @property
     def requests(self) -> dict[str, bytes]:
@@ -134,16 +93,14 @@ class Ours:
 
     def rounds(self) -> int:
         """How often the edge has written to all its viewers so far."""
-        name = "livecomments_edge_round_seconds_count "
-        lines = _ask(self._metrics, "GET", "/metrics")[1].splitlines()
-        return next(int(float(line.removeprefix(name))) for line in lines if line.startswith(name))
+        return int(self.house.sample("edge", "livecomments_edge_round_seconds_count"))
 
     def publish(self, rate: float, seconds: float, text_size: int) -> int:
         """Writes comments to the log at a rate, whatever becomes of them; returns how many."""
         return asyncio.run(self._publish(rate, seconds, text_size))
 
     async def _publish(self, rate: float, seconds: float, text_size: int) -> int:
-        client = await nats.connect(self._nats)
+        client = await nats.connect(self.house.nats_url)
         before = self._published
         async for due in schedule(before + 1, rate, seconds):
             batch = EventBatch(events=[_posted(one, text_size) for one in due])
@@ -152,19 +109,6 @@ class Ours:
             self._published = due[-1][0]
         await client.close()
         return self._published - before
-
-
-def _ask(
-    address: str, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
-) -> tuple[int, str]:
-    """One request: status and body."""
-    connection = http.client.HTTPConnection(address, timeout=10)
-    try:
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
 
 
 def _posted(due: Due, text_size: int) -> Event:

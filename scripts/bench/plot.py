@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import rounds
-from goals import GOALS, Goal
+from goals import Goal, Subject
 from matplotlib.figure import Figure
 from rounds import Measured
 
@@ -13,12 +13,12 @@ Peers = Mapping[str, Mapping[str, float]]
 """What was measured of others earlier: by figure, and by name."""
 
 
-def draw(measured: Measured, peers: Peers, path: Path) -> None:
-    """One picture for each goal that others have a figure for; the median of ours."""
+def draw(subject: Subject, measured: Measured, peers: Peers, path: Path) -> None:
+    """One picture for each goal that there is another figure for; the median of ours."""
     # The same figures give the same file.
-    mpl.rcParams["svg.hashsalt"] = "delivery"
+    mpl.rcParams["svg.hashsalt"] = subject.name
     mpl.rcParams["svg.fonttype"] = "none"
-    shown = [goal for goal in GOALS if goal.peers and measured.median(*goal.ours) is not None]
+    shown = [goal for goal in subject.goals if (goal.peers or goal.beside) and measured.median(*goal.ours) is not None]
     lines = max(1, (len(shown) + 1) // 2)
     figure = Figure(figsize=(10, 1.9 * lines), layout="constrained")
     for number, goal in enumerate(shown, 1):
@@ -35,8 +35,8 @@ def draw(measured: Measured, peers: Peers, path: Path) -> None:
 
 
 def _bars(goal: Goal, measured: Measured, peers: Peers) -> dict[str, float]:
-    places = {"ours": goal.ours, "C loop": goal.floor, "nchan": goal.nchan}
-    here = {name: measured.median(*place) for name, place in places.items() if place is not None}
+    here = {name: measured.median(*place) for name, place in {"ours": goal.ours, **goal.beside}.items()}
+    known = peers[goal.peers] if goal.peers else {}
     # What was measured beside ours says more than what was measured some other day.
-    earlier = {f"{name} (earlier)": value for name, value in peers[goal.peers].items() if here.get(name) is None}
+    earlier = {f"{name} (earlier)": value for name, value in known.items() if here.get(name) is None}
     return {name: value for name, value in {**here, **earlier}.items() if value is not None}

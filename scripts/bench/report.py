@@ -11,7 +11,7 @@ from typing import Any
 
 import machine
 import rounds
-from goals import GOALS, Goal, Place
+from goals import Goal, Place, Subject
 from native import HERE
 from rounds import Measured
 
@@ -19,8 +19,8 @@ _JUDGED = "min / median / max, judged by the median"
 _PEERS: Mapping[str, Any] = json.loads((HERE / "peers.json").read_text())
 
 
-def write(measured: Measured, folder: Path) -> list[Path]:
-    """Writes ``delivery.json``, ``delivery.md`` and, with matplotlib, ``delivery.svg``; returns what was written."""
+def write(subject: Subject, measured: Measured, folder: Path) -> list[Path]:
+    """Writes the subject's ``.json``, ``.md`` and, with matplotlib, ``.svg``; returns what was written."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "when": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -29,10 +29,10 @@ def write(measured: Measured, folder: Path) -> list[Path]:
         "rounds": measured.rounds,
         "others' share of all cores, by round": [round(share, 3) for share in measured.others],
     }
-    lines = [{**asdict(goal), **_verdict(goal, measured)} for goal in GOALS]
+    lines = [{**asdict(goal), **_verdict(goal, measured)} for goal in subject.goals]
     files = {
-        "delivery.json": json.dumps({**about, "goals": lines, "figures": measured.figures}, indent=1) + "\n",
-        "delivery.md": page(measured, about),
+        f"{subject.name}.json": json.dumps({**about, "goals": lines, "figures": measured.figures}, indent=1) + "\n",
+        f"{subject.name}.md": page(subject, measured, about),
     }
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -40,29 +40,29 @@ def write(measured: Measured, folder: Path) -> list[Path]:
     if find_spec("matplotlib") is None:
         print("No plot without matplotlib: .venv/bin/pip install --require-hashes -r requirements-bench.lock")
     else:
-        written.append(folder / "delivery.svg")
-        import_module("plot").draw(measured, _PEERS["figures"], written[-1])
+        written.append(folder / f"{subject.name}.svg")
+        import_module("plot").draw(subject, measured, _PEERS["figures"], written[-1])
     return written
 
 
-def page(measured: Measured, about: Mapping[str, Any]) -> str:
+def page(subject: Subject, measured: Measured, about: Mapping[str, Any]) -> str:
     """The page: what was to be reached, what was, and every figure."""
     busy = f"\n**{rounds.busy_line(measured)}**\n" if measured.was_busy else ""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     peers = ", ".join(f"{name} {version}" for name, version in _PEERS["versions"].items())
+    earlier = f"Earlier: measured on {_PEERS['when']}, not in this run: {_PEERS['how']}. {peers}."
     return "\n".join([
-        "# Delivery, measured",
+        f"# {subject.title}",
         "",
-        "Written by `scripts/bench/delivery`; how it measures: [scripts/bench](../../scripts/bench/README.md).",
+        f"Written by `scripts/bench/{subject.name}`; how it measures: [scripts/bench](../../scripts/bench/README.md).",
         f"{about['when']}; {about['machine']}; {measured.rounds} round{'s' * (measured.rounds > 1)}, {_JUDGED}.",
         f"Versions: {versions}.",
         busy,
-        "![the main figures](delivery.svg)",
+        f"![the main figures]({subject.name}.svg)",
         "",
-        *goals_table(measured),
+        *goals_table(subject, measured),
         "",
-        f"Earlier: measured on {_PEERS['when']}, not in this run: {_PEERS['how']}. {peers}.",
-        "",
+        *([earlier, ""] if any(goal.peers for goal in subject.goals) else []),
         "## Every figure",
         "",
         *rounds.table(measured.figures),
@@ -70,18 +70,19 @@ def page(measured: Measured, about: Mapping[str, Any]) -> str:
     ])  # fmt: skip
 
 
-def goals_table(measured: Measured) -> list[str]:
+def goals_table(subject: Subject, measured: Measured) -> list[str]:
     """Lines of Markdown: each goal beside what was measured."""
-    lines = ["| what | reach | ours | C loop | nchan | others, earlier | met |", "|" + " --- |" * 7]
-    for goal in GOALS:
+    has_peers = any(goal.peers for goal in subject.goals)
+    columns = ["what", "reach", "ours", *subject.beside, *(["others, earlier"] if has_peers else []), "met"]
+    lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
+    for goal in subject.goals:
         earlier = _PEERS["figures"].get(goal.peers, {})
         cells = [
             goal.what,
             f"{'≤' if goal.is_most else '≥'} {rounds.number(goal.reach)}",
             _three(measured, goal.ours),
-            _three(measured, goal.floor),
-            _three(measured, goal.nchan),
-            "; ".join(f"{name} {rounds.number(value)}" for name, value in earlier.items()),
+            *(_three(measured, goal.beside.get(name)) for name in subject.beside),
+            *(["; ".join(f"{name} {rounds.number(value)}" for name, value in earlier.items())] if has_peers else []),
             {True: "yes", False: "no", None: "not measured"}[_verdict(goal, measured)["met"]],
         ]
         lines.append(f"| {' | '.join(cells)} |")

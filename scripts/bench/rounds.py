@@ -21,7 +21,11 @@ def arguments(about: str | None, **defaults: float) -> argparse.ArgumentParser:
     """The options of every command; ``defaults`` are further ones, each a number."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (3)")
-    parser.add_argument("--profile", type=Path, help="file for what cProfile sees in our edge (pstats); slows it down")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        help="file for what cProfile sees in our process that is measured (pstats); slows it down",
+    )
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"({default})")
     return parser

@@ -20,7 +20,7 @@ class Whole(Ours):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         head = (
             f"POST /v1/streams/{STREAM}/comments HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-            f"Authorization: Bearer {self.token('viewer')}\r\nContent-Length: "
+            f"Authorization: Bearer {self.house.token('viewer')}\r\nContent-Length: "
         )
         before = self._published
         async for due in schedule(before + 1, rate, seconds):
