@@ -19,7 +19,7 @@ class Child:
     """A process pinned to a core, for as long as the context is open. What it says goes to a file in ``folder``."""
 
     def __init__(
-        self, name: str, command: list[str], core: int, folder: Path, environment: Mapping[str, str] | None = None
+        self, name: str, command: list[str], core: int | str, folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
         self._output = folder / f"{name}.out"
