@@ -196,18 +196,24 @@ class Committer:
             draft = self._fence.ledger.draft(_now_ms(), self._bans.of(self.stream_id))
             for post in posts:
                 draft.add(post)
-            seq: int | None = 0
-            if draft.accepted:
-                try:
-                    seq = await self._fence.append(draft.batch)
-                except LogFull:
-                    draft.fail(overloaded("the log is full"))
-                    seq = 0
+            seq = await self._store(draft)
             if seq is not None:
                 self._answer(draft, seq)
                 return
             # Nothing of this draft was told to anybody. Who gave up meanwhile does not come back.
             posts = [post for post in posts if post.is_open]
+
+    async def _store(self, draft: Draft) -> int | None:
+        """The draft's sequence in the log, 0 when it adds nothing to it; None when it is to be decided again."""
+        if draft.accepted:
+            try:
+                return await self._fence.append(draft.batch)
+            except LogFull:
+                draft.fail(overloaded("the log is full"))
+        # An append would have told. Without one, another core may have taken these very posts, or lifted the limit.
+        if draft.refused and not await self._fence.knew(max(post.arrived for post, _ in draft.refused)):
+            return None
+        return 0
 
     def _answer(self, draft: Draft, seq: int) -> None:
         events = draft.batch.events
@@ -231,15 +237,18 @@ class Committer:
         while not change.done.done():
             try:
                 event = change.decide(self._fence.ledger, _now_ms())
-                if event is not None and await self._fence.append(EventBatch(events=[event])) is None:
-                    continue
+                if event is None:
+                    is_decided = await self._fence.knew(change.arrived)
+                else:
+                    is_decided = await self._fence.append(EventBatch(events=[event])) is not None
+                if is_decided:
+                    await self._project()
+                    change.settle(self._fence.ledger.stream)
             except LogFull:
                 change.refuse(overloaded("the log is full"))
             except Refusal as refusal:
-                change.refuse(refusal)
-            else:
-                await self._project()
-                change.settle(self._fence.ledger.stream)
+                if await self._fence.knew(change.arrived):
+                    change.refuse(refusal)
 
     async def _project(self) -> None:
         try:

@@ -6,6 +6,7 @@ decided on; the log refuses all but one, and the others read the tail and decide
 
 import asyncio
 import itertools
+import math
 import random
 import secrets
 import time
@@ -44,7 +45,7 @@ class Fence:
         self._ids = CommentIds()
         self._written = stream
         self._revision = revision
-        self._read_at = time.monotonic()
+        self._knew_at = -math.inf
         self.ledger = Ledger(stream, rate, self._ids)
 
     async def take_over(self) -> None:
@@ -65,11 +66,12 @@ class Fence:
         is_in_doubt = False
         started = time.perf_counter()
         while True:
+            tried_at = time.monotonic()
             try:
                 seq = await self.log.append(payload, after_seq, msg_id, _TRY_S)
             except Fenced:
                 FENCED.inc()
-                own_seq = await self._insist_on_tail(msg_id)
+                own_seq = await self._find_own(msg_id)
                 if own_seq is not None:
                     COMMIT_SECONDS.observe(time.perf_counter() - started)
                     return own_seq
@@ -86,10 +88,21 @@ class Fence:
                 is_in_doubt = True
             else:
                 COMMIT_SECONDS.observe(time.perf_counter() - started)
-                self._read_at = time.monotonic()
+                self._knew_at = tried_at
                 self.ledger.apply(seq, batch)
                 return seq
             await _pause()
+
+    async def knew(self, moment: float) -> bool:
+        """Whether the ledger held at ``moment`` (monotonic seconds) all that the log did.
+
+        If it may not have, it does on return: what was decided on it is to be decided again. Insists until the log
+        can be read, as ``append`` does.
+        """
+        if moment <= self._knew_at:
+            return True
+        await self._insist_on_tail(_nothing)
+        return False
 
     async def project(self) -> None:
         """Writes what the log did to the stream into the registry; raises RegistryUnavailable or LogUnreadable.
@@ -119,8 +132,8 @@ class Fence:
         self._written, self._revision = entry
         self.ledger.rebase(self._written)
 
-    async def _insist_on_tail(self, msg_id: str) -> int | None:
-        """Reads the tail, trying until it is read; the sequence of the message ``msg_id`` when it is there."""
+    async def _find_own(self, msg_id: str) -> int | None:
+        """Reads the tail, insisting; the sequence of the message ``msg_id`` when it is there."""
         found: int | None = None
 
         def watch(message: LogMessage) -> None:
@@ -128,17 +141,22 @@ class Fence:
             if message.msg_id == msg_id:
                 found = message.seq
 
+        await self._insist_on_tail(watch)
+        return found
+
+    async def _insist_on_tail(self, watch: Callable[[LogMessage], None]) -> None:
         while True:
             try:
                 await self._read_tail(watch)
-                return found
+                return
             except LogUnreadable as error:
                 log().warning("tail not read", stream=self.stream_id, error=str(error))
             await _pause()
 
     async def _read_tail(self, watch: Callable[[LogMessage], None]) -> None:
+        began = time.monotonic()
         last = await self.log.last()
-        is_old = time.monotonic() - self._read_at > REMEMBERED_MS / 1000
+        is_old = began - self._knew_at > REMEMBERED_MS / 1000
         if last is None or last.seq < self.ledger.last_seq or is_old:
             # Trimmed, restored, or so much may stand there that reading it all makes no sense.
             await self._take_over(watch)
@@ -146,9 +164,10 @@ class Fence:
             await self.log.replay_from(self.ledger.last_seq + 1, _into(self.ledger, watch))
             if self.ledger.last_seq < last.seq:
                 raise LogUnreadable("the consumer stands behind the leader")
-        self._read_at = time.monotonic()
+        self._knew_at = began
 
     async def _take_over(self, watch: Callable[[LogMessage], None]) -> None:
+        began = time.monotonic()
         ledger = Ledger(self.ledger.stream, self._rate, self._ids)
         ledger.unprojected = self.ledger.unprojected.copy()
         last = await self.log.last()
@@ -162,7 +181,7 @@ class Fence:
             if ledger.last_seq < last.seq:
                 raise LogUnreadable("the consumer stands behind the leader")
         self.ledger = ledger
-        self._read_at = time.monotonic()
+        self._knew_at = began
 
 
 def _into(ledger: Ledger, watch: Callable[[LogMessage], None]) -> Callable[[LogMessage], None]:

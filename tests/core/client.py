@@ -22,6 +22,7 @@ from livecomments.v1 import stream_service_pb2 as ss
 from livecomments.v1.comment_pb2 import Comment, EventBatch, Stream
 from livecomments.v1.comment_service_pb2_grpc import CommentServiceStub
 from livecomments.v1.stream_service_pb2_grpc import StreamServiceStub
+from tests.core.waiting import until
 from tests.processes import Service
 
 Metadata = tuple[tuple[str, str], ...]
@@ -162,6 +163,21 @@ async def open_client(core: Service, data_dir: Path) -> AsyncIterator[CoreClient
     settings = Settings(nats_url=(nats,), data_dir=data_dir)
     async with grpc.aio.insecure_channel(core.address, options=_QUICK) as channel:
         yield CoreClient(channel, settings, core.metrics)
+
+
+async def post_until_answered(core: CoreClient, stream_id: str, text: str, key: str) -> cs.PostCommentResponse:
+    """Repeats the host's post with its key until it is answered, as a client does that hears 503."""
+
+    async def attempt() -> cs.PostCommentResponse | None:
+        try:
+            return await core.post(stream_id, text, key=key, by=core.host)
+        except grpc.aio.AioRpcError as error:
+            refusal = Refusal.from_rpc_error(error)
+            if refusal.reason.http_status != 503:
+                raise
+            return None
+
+    return await until(attempt, "the post is taken", timeout_s=20)
 
 
 @asynccontextmanager

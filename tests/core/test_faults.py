@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from livecomments.errors import Reason, Refusal
+from livecomments.errors import Reason
 from livecomments.log import connect, open_log
 from livecomments.v1 import comment_service_pb2 as cs
 from livecomments.v1.comment_pb2 import (
@@ -21,7 +21,7 @@ from livecomments.v1.comment_pb2 import (
     Stream,
     StreamEnded,
 )
-from tests.core.client import CoreClient, Ingest, open_client, refused
+from tests.core.client import CoreClient, Ingest, open_client, post_until_answered, refused
 from tests.core.waiting import until
 from tests.processes import NatsServer, Service
 
@@ -54,28 +54,13 @@ async def purge(core: CoreClient) -> None:
         await js.purge_stream((await open_log(js, core.settings)).shards[0].name)
 
 
-async def posted_after_all(core: CoreClient, stream_id: str, text: str, key: str) -> cs.PostCommentResponse:
-    """Repeats a post with its key until it is answered, as a client does that hears 503."""
-
-    async def attempt() -> cs.PostCommentResponse | None:
-        try:
-            return await core.post(stream_id, text, key=key, by=core.host)
-        except grpc.aio.AioRpcError as error:
-            refusal = Refusal.from_rpc_error(error)
-            if refusal.reason.http_status != 503:
-                raise
-            return None
-
-    return await until(attempt, "the post is taken", timeout_s=20)
-
-
 async def test_a_restarted_core_remembers(own_core: Service, client: CoreClient) -> None:
     """Requests, slow mode and the end are in the log, not in the process."""
     stream, over = await client.create(slow_mode_s=60), await client.create()
     first = await client.post(stream.stream_id, "once", key="k")
     await client.end(over.stream_id)
     await restart(own_core)
-    assert await posted_after_all(client, stream.stream_id, "by the host", "h")
+    assert await post_until_answered(client, stream.stream_id, "by the host", "h")
     assert await client.post(stream.stream_id, "once", key="k") == first
     async with refused(Reason.KEY_REUSED):
         await client.post(stream.stream_id, "other", key="k")
@@ -91,7 +76,7 @@ async def test_a_core_killed_while_posting_loses_nothing_it_accepted(own_core: S
     accepted: dict[str, str] = {}
 
     async def post(number: int) -> None:
-        answer = await posted_after_all(client, stream.stream_id, f"text {number}", f"k{number}")
+        answer = await post_until_answered(client, stream.stream_id, f"text {number}", f"k{number}")
         accepted[answer.comment.comment_id] = f"text {number}"
 
     posting = asyncio.gather(*(post(number) for number in range(60)))
@@ -122,7 +107,7 @@ async def test_a_frozen_log_leaves_posts_in_doubt_and_the_retry_finds_the_one_co
             await client.post(stream.stream_id, "behind it", key="k2", by=client.host)
     finally:
         nats_server.signal(signal.SIGCONT)
-    answer = await posted_after_all(client, stream.stream_id, "in doubt", "k")
+    answer = await post_until_answered(client, stream.stream_id, "in doubt", "k")
     logged = await client.logged_comments(stream.stream_id)
     assert [comment.text for comment in logged] == ["before", "in doubt"]
     assert logged[1] == answer.comment
@@ -173,7 +158,7 @@ async def test_a_restarted_log_loses_nothing_it_acknowledged(nats_server: NatsSe
     accepted: dict[str, str] = {}
 
     async def post(number: int) -> None:
-        answer = await posted_after_all(client, stream.stream_id, f"text {number}", f"k{number}")
+        answer = await post_until_answered(client, stream.stream_id, f"text {number}", f"k{number}")
         accepted[answer.comment.comment_id] = f"text {number}"
 
     posting = asyncio.gather(*(post(number) for number in range(60)))

@@ -5,12 +5,15 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason
 from livecomments.v1 import comment_service_pb2 as cs
-from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED
+from livecomments.v1 import stream_service_pb2 as ss
+from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Stream
 from tests.core.client import CoreClient, Ingest, open_client, refused
 from tests.core.waiting import until
 from tests.processes import NatsServer, Service
@@ -119,6 +122,97 @@ async def test_slow_mode_counts_over_both(cores: Pair) -> None:
         await two.post(stream.stream_id)
 
 
+async def ban(core: CoreClient, stream_id: str, user: str) -> None:
+    await core.comments.BanUser(cs.BanUserRequest(stream_id=stream_id, user_id=user), metadata=core.host)
+
+
+async def bans(core: CoreClient, stream_id: str, user: str) -> bool:
+    async with core.ingest() as ingest:
+        (answer,) = await ingest.answers([ingest.item(stream_id, "x", user)])
+    return answer.problem.reason == "BANNED"
+
+
+async def test_a_retry_through_the_other_core_is_answered_although_it_would_be_refused_by_now(cores: Pair) -> None:
+    """The second core has not heard of the first post, but of the ban."""
+    one, two = cores
+    stream_id = await both_own(cores)
+    await ban(one, stream_id, "ann")
+    await until(lambda: bans(two, stream_id, "ann"), "the second core knows of the ban")
+    await one.comments.UnbanUser(cs.UnbanUserRequest(stream_id=stream_id, user_id="ann"), metadata=one.host)
+    answer = await until(lambda: _taken(one, stream_id), "the first core knows that the ban is lifted")
+    await ban(one, stream_id, "ann")
+    await until(lambda: bans(one, stream_id, "ann"), "she is banned again")
+    assert await two.post(stream_id, "once", key="k") == answer
+
+
+async def _taken(core: CoreClient, stream_id: str) -> cs.PostCommentResponse | None:
+    try:
+        return await core.post(stream_id, "once", key="k")
+    except grpc.aio.AioRpcError:
+        return None
+
+
+async def test_a_core_refuses_nothing_by_what_another_has_lifted(cores: Pair) -> None:
+    one, two = cores
+    stream = await one.create(slow_mode_s=60)
+    await until(lambda: _finds(two, stream.stream_id), "the second core hears of the stream")
+    await two.post(stream.stream_id)
+    lifted = ss.UpdateStreamRequest(
+        stream=Stream(stream_id=stream.stream_id, slow_mode_s=0), update_mask=FieldMask(paths=["slow_mode_s"])
+    )
+    await one.streams.UpdateStream(lifted, metadata=one.host)
+    await two.post(stream.stream_id)
+
+
+async def test_a_core_does_again_what_another_has_undone(cores: Pair) -> None:
+    one, two = cores
+    stream_id = await both_own(cores)
+    comment = (await one.logged_comments(stream_id))[0]
+    pinning = cs.PinCommentRequest(stream_id=stream_id, comment_id=comment.comment_id)
+    await two.comments.PinComment(pinning, metadata=two.host)
+    await one.comments.UnpinComment(cs.UnpinCommentRequest(stream_id=stream_id), metadata=one.host)
+    await two.comments.PinComment(pinning, metadata=two.host)
+    kinds = await one.logged_kinds(stream_id)
+    assert [kind for kind in kinds if kind != "posted"] == ["pinned", "unpinned", "pinned"]
+
+
+@pytest.mark.parametrize("accepted_before", [0, 1, 10, 40, 100, 300])
+async def test_nothing_accepted_stands_behind_an_end_however_posts_and_ends_meet(
+    cores: Pair, accepted_before: int
+) -> None:
+    """Both cores are posted to without a pause, and both are told to end the stream somewhere in the middle."""
+    stream_id = await both_own(cores)
+    accepted: list[str] = []
+    enough = asyncio.Event()
+    authors = itertools.count()
+
+    async def post(core: CoreClient) -> None:
+        async with core.ingest() as ingest:
+            has_ended = False
+            while not has_ended:
+                if len(accepted) >= accepted_before:
+                    enough.set()
+                items = [ingest.item(stream_id, "x", f"user{next(authors)}") for _ in range(5)]
+                for answer in await ingest.answers(items):
+                    if answer.HasField("posted"):
+                        assert not has_ended, "accepted behind a post that came too late"
+                        accepted.append(answer.posted.comment.comment_id)
+                    else:
+                        assert answer.problem.reason == "STREAM_ENDED"
+                        has_ended = True
+
+    async def end(core: CoreClient) -> Stream:
+        await enough.wait()
+        return await core.end(stream_id)
+
+    *_, first, second = await asyncio.gather(*map(post, cores), *map(end, cores))
+    assert first == second
+    kinds = await cores[0].logged_kinds(stream_id)
+    assert kinds.index("ended") == len(kinds) - 1, "nothing stands behind it"
+    logged = [comment.comment_id for comment in await cores[0].logged_comments(stream_id)]
+    assert sorted(logged[2:]) == sorted(accepted), "all that was accepted, and nothing that was refused"
+
+
 async def test_an_end_through_one_is_exact_for_the_other(cores: Pair) -> None:
     one, two = cores
     stream_id = await both_own(cores)
@@ -168,14 +262,8 @@ async def test_changes_through_both_leave_the_registry_as_the_log_says(cores: Pa
 async def test_a_ban_through_one_counts_at_the_other_within_a_second(cores: Pair) -> None:
     one, two = cores
     stream_id = await both_own(cores)
-    await one.comments.BanUser(cs.BanUserRequest(stream_id=stream_id, user_id="ann"), metadata=one.host)
-
-    async def is_banned() -> bool:
-        async with two.ingest() as ingest:
-            (answer,) = await ingest.answers([ingest.item(stream_id, "x", "ann")])
-        return answer.problem.reason == "BANNED"
-
-    await until(is_banned, "the other core refuses her", timeout_s=1)
+    await ban(one, stream_id, "ann")
+    await until(lambda: bans(two, stream_id, "ann"), "the other core refuses her", timeout_s=1)
 
 
 async def test_a_cursor_of_one_is_a_cursor_of_the_other(cores: Pair) -> None:
