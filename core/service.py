@@ -103,7 +103,7 @@ async def open_service(settings: CoreSettings) -> AsyncIterator[Core]:
                         history=history,
                         open_log=open_stream_log,
                     ),
-                    StreamService(directory, store, committers, endings, tally),
+                    StreamService(directory, store, committers, endings, tally=tally, tokens=settings.page_tokens()),
                     committers,
                 )
             finally:

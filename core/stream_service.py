@@ -16,6 +16,7 @@ from core.streams import Conflict, RegistryUnavailable, StreamStore
 from core.unavailable import draining, not_confirmed
 from livecomments.errors import Reason, Refusal, invalid
 from livecomments.identity import caller
+from livecomments.page_tokens import PageTokens
 from livecomments.presence import Tally
 from livecomments.refusals import Context
 from livecomments.registry import StreamDirectory
@@ -38,13 +39,16 @@ class StreamService(StreamServiceServicer):
         store: StreamStore,
         committers: Committers,
         endings: Endings,
+        *,
         tally: Tally,
+        tokens: PageTokens,
     ) -> None:
         self._directory = directory
         self._store = store
         self._committers = committers
         self._endings = endings
         self._tally = tally
+        self._tokens = tokens
         self._is_draining = False
 
     def drain(self) -> None:
@@ -100,7 +104,7 @@ class StreamService(StreamServiceServicer):
             raise invalid("state", "must be live or ended")
         if request.page_size < 0:
             raise invalid("page_size", f"must be 0 to {PAGE_MAX}")
-        after = read_page_token(request.page_token, request.state) if request.page_token else None
+        after = read_page_token(self._tokens, request.page_token, request.state) if request.page_token else None
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         identity = caller()
         following = (
@@ -111,7 +115,7 @@ class StreamService(StreamServiceServicer):
             and identity.may_watch(stream)
         )
         page = heapq.nlargest(size + 1, following, key=_position)
-        token = page_token(_position(page[size - 1]), request.state) if len(page) > size else ""
+        token = page_token(self._tokens, _position(page[size - 1]), request.state) if len(page) > size else ""
         counts = {stream.stream_id: self._tally.viewers(stream.stream_id) for stream in page[:size]}
         viewers = {stream_id: count for stream_id, count in counts.items() if count}
         return pb.ListStreamsResponse(streams=page[:size], next_page_token=token, viewers=viewers)

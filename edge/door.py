@@ -26,7 +26,7 @@ from edge.post_connection import PostConnection
 from edge.requests import Query
 from edge.state import Edge
 from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, NotYet, Wish, decide_now, prepare, read_selection
-from edge.upgrade import forwarded_address, is_opening, read_opening, switching_protocols
+from edge.upgrade import is_opening, read_opening, switching_protocols
 from edge.watch import PATH, read_watch
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
@@ -208,7 +208,7 @@ class Door:
         if not isinstance(admission, Admission):
             return admission or False
         topic = admission.topic
-        address = forwarded_address(edge, head.text(b"x-forwarded-for"))
+        address = edge.proxies.viewer(head.text(edge.proxies.header.encode()))
         first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first
         conversation = Conversation(edge, topic.stream_id, opening.identity, address)
         stay = edge.stay(opening.identity)

@@ -32,6 +32,12 @@ def feed_encoding(accept_encoding: str | None) -> Encoding:
     return GZIP if takes_gzip(accept_encoding) else SSE
 
 
+def names_etag(if_none_match: str | None, etag: str) -> bool:
+    """Whether the header names this ETag (quoted, without W/), weak or strong, which is the same to it."""
+    given = [part.strip().removeprefix("W/") for part in (if_none_match or "").split(",")]
+    return etag in given or given == ["*"]
+
+
 def feed_headers(encoding: Encoding) -> Headers:
     """A feed: not to be kept, and not to be gathered by a proxy on its way."""
     headers = [("Content-Type", encoding.content_type), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")]

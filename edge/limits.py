@@ -1,8 +1,9 @@
-"""How much one address may post: a token bucket each. Pure."""
+"""How much may be posted from one address: a token bucket each. Pure."""
 
 import math
 from collections import OrderedDict
 
+from edge.addresses import network_of
 from livecomments.errors import RateLimit, Reason, Refusal
 
 ADDRESSES_MAX = 100_000
@@ -10,7 +11,7 @@ ADDRESSES_MAX = 100_000
 
 
 class AddressLimit:
-    """At most ``burst`` posts at once and ``rate`` a second from each address; rate 0 lifts it."""
+    """At most ``burst`` posts at once and ``rate`` a second from each address, or IPv6 /64; rate 0 lifts it."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
@@ -21,6 +22,7 @@ class AddressLimit:
         """Takes one from the address's bucket; raises Refusal(ADDRESS_RATE) when it is empty. ``now``: monotonic s."""
         if not self._rate:
             return
+        address = network_of(address)
         tokens, since = self._buckets.get(address, (float(self._burst), now))
         tokens = min(self._burst, tokens + (now - since) * self._rate)
         if tokens < 1:
@@ -33,14 +35,3 @@ class AddressLimit:
         self._buckets.move_to_end(address)
         if len(self._buckets) > ADDRESSES_MAX:
             self._buckets.popitem(last=False)
-
-
-def client_address(peer: str, forwarded_for: str | None, trusted_hops: int) -> str:
-    """The address that a request came from, behind ``trusted_hops`` proxies that each append to X-Forwarded-For.
-
-    What stands further left was written by the client itself and proves nothing.
-    """
-    if not trusted_hops or forwarded_for is None:
-        return peer
-    hops = [part.strip() for part in forwarded_for.split(",")]
-    return hops[-min(trusted_hops, len(hops))] or peer

@@ -13,7 +13,6 @@ import trio
 
 from edge.headers import Headers, shared_headers
 from edge.intake import draft_of, take_post
-from edge.limits import client_address
 from edge.plain_http import GivenBack, Head, date_now
 from edge.problems import render, unexpected
 from edge.shapes import encode
@@ -84,7 +83,7 @@ class PostConnection:
         assert match is not None
         try:
             author = edge.authenticator.identify(head.text(b"authorization"))
-            address = client_address(peer, head.text(b"x-forwarded-for"), edge.settings.edge_trusted_hops)
+            address = edge.proxies.viewer(head.text(edge.proxies.header.encode())) or peer
             key = head.text(b"idempotency-key")
             posted = await take_post(edge, author, address, match[1].decode(), lambda: draft_of(key, body))
         except Refusal as refusal:

@@ -1,7 +1,7 @@
 """Settings of the edge; see ``livecomments.settings`` for those that all services share."""
 
 import resource
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,9 +35,9 @@ class EdgeSettings(Settings):
     storage_urls: Addresses = ("127.0.0.1:7301",)
     """Storages; asked in turn."""
     edge_address_rate: Annotated[float, Field(ge=0)] = 50
-    """Posts from one address, per second; 0 lifts the limit."""
+    """Posts from one address (of IPv6: from one /64), per second, in each worker; 0 lifts the limit."""
     edge_address_burst: Annotated[int, Field(ge=1)] = 200
-    """Posts from one address at once."""
+    """Posts from one address at once, in each worker."""
     edge_socket_rate: Annotated[float, Field(gt=0)] = 50
     """Frames that one WebSocket viewer may send, per second; over that it is closed."""
     edge_socket_burst: Annotated[int, Field(ge=1)] = 200
@@ -47,7 +47,9 @@ class EdgeSettings(Settings):
     edge_cors_origins: Addresses = ()
     """Origins (scheme://host[:port]) whose pages may call; ``*`` for any."""
     edge_trusted_hops: Annotated[int, Field(ge=0, le=10)] = 0
-    """Proxies in front that append to X-Forwarded-For; 0 takes the peer's own address."""
+    """Proxies in front that append to ``EDGE_FORWARDED_HEADER``; 0 takes the peer's own address."""
+    edge_forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """Where those proxies say from which address a request comes; the other header is not looked at."""
     edge_heartbeat_s: Annotated[float, Field(gt=0)] = 15
     """A silent feed shows life after so many seconds."""
     edge_backlog_bytes: Annotated[int, Field(ge=16 * 1024)] = 256 * 1024

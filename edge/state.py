@@ -10,13 +10,15 @@ from typing import cast
 
 import trio
 from quart import current_app, request
+from werkzeug.datastructures import Headers
 
+from edge.addresses import Proxies
 from edge.auth import Authenticator
 from edge.broadcast import Broadcast
 from edge.cores import Cores, open_cores
 from edge.expiry import Stay, stay_from
 from edge.feeds import Feeds, open_feeds
-from edge.limits import AddressLimit, client_address
+from edge.limits import AddressLimit
 from edge.memory import Limits
 from edge.session import SessionLimits
 from edge.sessions import Sessions
@@ -41,6 +43,7 @@ class Edge:
     service: Metadata
     """Our own identity, for calls to the other services."""
     authenticator: Authenticator
+    proxies: Proxies
     addresses: AddressLimit
     cores: Cores
     feeds: Feeds
@@ -120,6 +123,7 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
                 workers,
                 service,
                 Authenticator(settings.token_key()),
+                Proxies(settings.edge_trusted_hops, settings.edge_forwarded_header),
                 AddressLimit(settings.edge_address_rate, settings.edge_address_burst),
                 cores,
                 feeds,
@@ -162,8 +166,13 @@ def on_behalf() -> Metadata:
 
 def sender_address() -> str:
     """Where the current request comes from, for the per-address limit."""
-    settings = this_edge().settings
-    return client_address(request.remote_addr or "", request.headers.get("X-Forwarded-For"), settings.edge_trusted_hops)
+    return forwarded_address(this_edge(), request.headers) or request.remote_addr or ""
+
+
+def forwarded_address(edge: Edge, headers: Headers) -> str:
+    """Where a request comes from when a proxy in front says so; empty when it is where the connection comes from."""
+    # Some proxies append a line of their own.
+    return edge.proxies.viewer(",".join(headers.getlist(edge.proxies.header)))
 
 
 async def body() -> bytes:

@@ -8,7 +8,6 @@ from wsproto.utilities import generate_accept_token
 
 from edge.encodings.websocket import WEBSOCKET
 from edge.headers import is_allowed
-from edge.limits import client_address
 from edge.requests import Query
 from edge.state import Edge
 from edge.subscribe import Wish, parse_cursor, read_selection
@@ -57,8 +56,3 @@ def read_opening(
     identity = edge.authenticator.identify(authorization)
     parse_cursor(wish.cursor, "cursor")
     return Opening(identity, wish)
-
-
-def forwarded_address(edge: Edge, forwarded_for: str | None) -> str:
-    """Where the viewer is when a proxy in front says so; empty when it is where the connection comes from."""
-    return client_address("", forwarded_for, edge.settings.edge_trusted_hops)

@@ -97,4 +97,5 @@ class Resumer:
 
 
 def _fresh(topic: Topic, comments: int) -> Start:
-    return Start(topic.snapshot(comments), (), topic.memory.head)
+    with metrics.snapshot_seconds.time():
+        return Start(topic.snapshot(comments), (), topic.memory.head)

@@ -1,6 +1,6 @@
 """The error table: one reason, one gRPC code, one HTTP status, on every way in (design.md, section 6)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
@@ -104,6 +104,11 @@ class Refusal(Exception):
     def __str__(self) -> str:
         what = self.detail or "; ".join(f"{error.field}: {error.detail}" for error in self.fields)
         return f"{self.reason}: {what}" if what else str(self.reason)
+
+    def renamed(self, names: Mapping[str, str]) -> "Refusal":
+        """The same for a caller who knows some of the fields by other names."""
+        fields = tuple(FieldError(names.get(error.field, error.field), error.detail) for error in self.fields)
+        return replace(self, fields=fields)
 
     # -- the wire: google.rpc.Status for single calls, Problem for an ingested item --
 

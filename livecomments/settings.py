@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from livecomments.page_tokens import PageTokens
 from livecomments.tokens import TokenKey
 
 Addresses = Annotated[
@@ -71,6 +72,10 @@ class Settings(BaseSettings):
         """The services' shared token; raises SettingsError when its file can't be read."""
         path = self.service_token_file or self.data_dir / "secrets" / "service.token"
         return _read_secret("SERVICE_TOKEN_FILE", path).decode("ascii")
+
+    def page_tokens(self) -> PageTokens:
+        """What signs this installation's page tokens; raises SettingsError as ``service_token``."""
+        return PageTokens.of(self.service_token())
 
 
 class SettingsError(Exception):

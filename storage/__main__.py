@@ -36,7 +36,7 @@ async def open_service(settings: StorageSettings) -> AsyncIterator[HistoryServic
             ]
             trimming = tasks.create_task(keep_trimming(js, store, len(log.shards), timedelta(hours=settings.log_hours)))
             try:
-                yield HistoryService(store, directory, log, tasks)
+                yield HistoryService(store, directory, log, settings.page_tokens(), tasks)
             finally:
                 for task in (*writing, trimming):
                     task.cancel()

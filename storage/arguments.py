@@ -5,11 +5,12 @@ Each function raises Refusal: INVALID_FIELD with the field's name in the proto, 
 
 from dataclasses import dataclass
 
-from livecomments.errors import Reason, Refusal, invalid
+from livecomments.errors import invalid
+from livecomments.page_tokens import PageTokens
 from livecomments.stream_ids import check_stream_id
 from livecomments.v1.history_service_pb2 import ListCommentsRequest, ListRecentCommentsRequest
 from storage.comment_ids import posted_at_of
-from storage.pages import BadPageToken, page_token, place_of
+from storage.pages import page_token, place_of
 from storage.store import LAST, Place
 
 _START_MAX_MS = 100 * 366 * 86_400_000
@@ -17,6 +18,8 @@ _START_MAX_MS = 100 * 366 * 86_400_000
 _DURATION_MAX_MS = 3_600_000
 _WINDOW_DEFAULT, _WINDOW_MAX = 200, 1_000
 _RECENT_DEFAULT, _RECENT_MAX = 100, 200
+_WINDOW, _RECENT = "window", "recent"
+"""What page tokens are bound to first. Not to the page size: the next page may be of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class Window:
     after: Place
     limit: int
 
-    def token(self, last: Place) -> str:
+    def token(self, tokens: PageTokens, last: Place) -> str:
         """For the page behind ``last``."""
-        return page_token(last, "window", self.stream_id, self.start_offset_ms, self.end_offset_ms)
+        return page_token(tokens, last, _WINDOW, self.stream_id, self.start_offset_ms, self.end_offset_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,9 @@ class Recent:
     before: Place
     limit: int
 
-    def token(self, first: Place) -> str:
+    def token(self, tokens: PageTokens, first: Place) -> str:
         """For the page before ``first``."""
-        return page_token(first, "recent", self.stream_id)
+        return page_token(tokens, first, _RECENT, self.stream_id)
 
 
 def stream_id_of(text: str) -> str:
@@ -60,7 +63,7 @@ def comment_posted_at(comment_id: str) -> int:
         raise invalid("comment_id", str(error)) from error
 
 
-def window_of(request: ListCommentsRequest) -> Window:
+def window_of(request: ListCommentsRequest, tokens: PageTokens) -> Window:
     stream_id, start = stream_id_of(request.stream_id), request.start_offset_ms
     if not 0 <= start <= _START_MAX_MS:
         raise invalid("start_offset_ms", f"must be 0 to {_START_MAX_MS}")
@@ -70,14 +73,14 @@ def window_of(request: ListCommentsRequest) -> Window:
     end = start + request.duration_ms
     after = Place(start, 0, 0)
     if request.page_token:
-        after = _place(request.page_token, "window", stream_id, start, end)
+        after = place_of(tokens, request.page_token, _WINDOW, stream_id, start, end)
     return Window(stream_id, start, end, after, limit)
 
 
-def recent_of(request: ListRecentCommentsRequest) -> Recent:
+def recent_of(request: ListRecentCommentsRequest, tokens: PageTokens) -> Recent:
     stream_id = stream_id_of(request.stream_id)
     limit = _page_size(request.page_size, _RECENT_DEFAULT, _RECENT_MAX)
-    before = _place(request.page_token, "recent", stream_id) if request.page_token else LAST
+    before = place_of(tokens, request.page_token, _RECENT, stream_id) if request.page_token else LAST
     return Recent(stream_id, before, limit)
 
 
@@ -85,10 +88,3 @@ def _page_size(given: int, default: int, most: int) -> int:
     if not 0 <= given <= most:
         raise invalid("page_size", f"must be 0 to {most}; 0 means {default}")
     return given or default
-
-
-def _place(token: str, *arguments: str | int) -> Place:
-    try:
-        return place_of(token, *arguments)
-    except BadPageToken as error:
-        raise Refusal(Reason.BAD_PAGE_TOKEN, f"page_token: {error}") from error

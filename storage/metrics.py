@@ -31,4 +31,7 @@ READS = Counter(
     "livecomments_storage_reads_total", "Calls of HistoryService by outcome (OK or a reason).", ["method", "outcome"]
 )
 READ_SECONDS = Histogram("livecomments_storage_read_seconds", "Time to answer a call.", ["method"], buckets=_BUCKETS_S)
+STORE_READS = Counter(
+    "livecomments_storage_store_reads_total", "Reads that the database was asked for, by the call.", ["method"]
+)
 COALESCED = Counter("livecomments_storage_coalesced_reads_total", "Calls that joined an identical read under way.")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.identity import caller
 from livecomments.log import Log
+from livecomments.page_tokens import PageTokens
 from livecomments.registry import StreamDirectory
 from livecomments.v1.comment_pb2 import Stream
 from livecomments.v1.history_service_pb2 import (
@@ -35,6 +36,8 @@ from storage.store import FIRST, LAST, Page, Store, StoreUnavailable
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
+READ_S = 2.0
+"""How long the database may take for one read, the wait for its turn included; then whoever waits is refused."""
 _EXPORT_CHUNK = 500
 
 
@@ -43,10 +46,13 @@ class HistoryService(HistoryServiceServicer):
 
     names = (DESCRIPTOR.services_by_name["HistoryService"].full_name,)
 
-    def __init__(self, store: Store, directory: StreamDirectory, log: Log, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, store: Store, directory: StreamDirectory, log: Log, tokens: PageTokens, tasks: asyncio.TaskGroup
+    ) -> None:
         self._store = store
         self._directory = directory
         self._shards = log
+        self._tokens = tokens
         self._pages: Coalescer[Page] = Coalescer(tasks, metrics.COALESCED.inc)
         self._draining = False
 
@@ -62,23 +68,26 @@ class HistoryService(HistoryServiceServicer):
             posted_at_ms = comment_posted_at(request.comment_id)
             stream = await self._readable(stream_id)
             offset_ms = posted_at_ms - stream.started_at_ms
-            found = await _stored(self._store.get(stream_id, offset_ms, request.comment_id))
+            found = await _stored("GetComment", self._store.get(stream_id, offset_ms, request.comment_id))
             if found is None:
                 raise Refusal(Reason.COMMENT_NOT_FOUND, "there is no such comment in this stream")
             return GetCommentResponse(comment=comment_of(found))
 
     async def ListComments(self, request: ListCommentsRequest, _context: Context) -> ListCommentsResponse:
         with self._measured("ListComments"):
-            asked = window_of(request)
+            asked = window_of(request, self._tokens)
             await self._readable(asked.stream_id)
             shard = self._shards.shard_of(asked.stream_id).number
-            page = await self._once(
+            page = await self._pages.read(
                 asked,
-                lambda: self._store.window(shard, asked.stream_id, asked.after, asked.end_offset_ms, asked.limit),
+                lambda: _stored(
+                    "ListComments",
+                    self._store.window(shard, asked.stream_id, asked.after, asked.end_offset_ms, asked.limit),
+                ),
             )
             return ListCommentsResponse(
                 comments=map(comment_of, page.comments),
-                next_page_token=asked.token(page.comments[-1].place) if page.more else "",
+                next_page_token=asked.token(self._tokens, page.comments[-1].place) if page.more else "",
                 through_cursor=self._through(asked.stream_id, page),
                 complete=page.ended,
             )
@@ -87,15 +96,18 @@ class HistoryService(HistoryServiceServicer):
         self, request: ListRecentCommentsRequest, _context: Context
     ) -> ListRecentCommentsResponse:
         with self._measured("ListRecentComments"):
-            asked = recent_of(request)
+            asked = recent_of(request, self._tokens)
             await self._readable(asked.stream_id)
             shard = self._shards.shard_of(asked.stream_id).number
-            page = await self._once(
-                asked, lambda: self._store.recent(shard, asked.stream_id, asked.before, asked.limit)
+            page = await self._pages.read(
+                asked,
+                lambda: _stored(
+                    "ListRecentComments", self._store.recent(shard, asked.stream_id, asked.before, asked.limit)
+                ),
             )
             return ListRecentCommentsResponse(
                 comments=map(comment_of, page.comments),
-                next_page_token=asked.token(page.comments[0].place) if page.more else "",
+                next_page_token=asked.token(self._tokens, page.comments[0].place) if page.more else "",
                 through_cursor=self._through(asked.stream_id, page),
             )
 
@@ -110,7 +122,8 @@ class HistoryService(HistoryServiceServicer):
             after, more = FIRST, True
             while more:
                 self._refuse_when_draining()
-                page = await _stored(self._store.window(shard, stream_id, after, LAST.offset_ms, _EXPORT_CHUNK))
+                chunk = self._store.window(shard, stream_id, after, LAST.offset_ms, _EXPORT_CHUNK)
+                page = await _stored("ExportComments", chunk)
                 if page.comments:
                     yield ExportCommentsResponse(comments=map(comment_of, page.comments))
                     after = page.comments[-1].place
@@ -125,9 +138,6 @@ class HistoryService(HistoryServiceServicer):
                 raise Refusal(Reason.UNAUTHENTICATED, "this stream is private: a token that names it is needed")
             raise Refusal(Reason.FORBIDDEN, "this stream is private, and the token does not name it")
         return stream
-
-    async def _once(self, asked: object, read: Callable[[], Awaitable[Page]]) -> Page:
-        return await _stored(self._pages.read(asked, read))
 
     def _through(self, stream_id: str, page: Page) -> str:
         return str(page.through or Cursor(self._shards.shard_of(stream_id).epoch, 0))
@@ -155,11 +165,13 @@ class HistoryService(HistoryServiceServicer):
                 metrics.READS.labels(method, outcome).inc()
 
 
-async def _stored(read: Awaitable[T]) -> T:
-    """What the store answers; its failure as a Refusal."""
+async def _stored(method: str, read: Awaitable[T]) -> T:
+    """What the store answers within READ_S; its failure as a Refusal."""
+    metrics.STORE_READS.labels(method).inc()
     try:
-        return await read
-    except StoreUnavailable as error:
+        async with asyncio.timeout(READ_S):
+            return await read
+    except (StoreUnavailable, TimeoutError) as error:
         raise Refusal(Reason.OVERLOADED, "the database does not answer", retry_after_ms=_jittered_ms()) from error
 
 

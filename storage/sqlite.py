@@ -6,19 +6,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeVar
 
 from livecomments.cursor import Cursor
 from livecomments.settings import SettingsError
+from storage.readers import Readers
 from storage.store import Batch, OutOfStep, Page, Place, StoredComment, StoreUnavailable
 
 T = TypeVar("T")
 
 _SCHEMA = Path(__file__).parent / "schema" / "sqlite"
 _READERS = 4
-_READS_WAITING_MAX = 512
-"""Above it a read is refused at once: at a few ms each these take about a second."""
 _BUSY_S = 2.0
 
 _COLUMNS = "offset_ms, seq, idx, comment_id, author_id, author_name, text, posted_at_ms, lag_ms, meta_json"
@@ -58,17 +56,13 @@ _DELETE = (
 class SqliteStore:
     """A store in one SQLite file (WAL, synced at each commit). Open one with ``open_sqlite``.
 
-    One thread writes, a few read, each with a connection of its own; a cancelled call leaves its thread to finish.
+    One thread writes, a few read, each with a connection of its own. A cancelled write leaves its thread to finish.
     """
 
     def __init__(self, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
         self._writer = writer
         self._write_thread = ThreadPoolExecutor(1, "sqlite-writer")
-        self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        for reader in readers:
-            self._readers.put(reader)
-        self._read_threads = ThreadPoolExecutor(len(readers), "sqlite-reader")
-        self._reads_waiting = 0
+        self._readers = Readers(readers)
 
     async def position(self, shard: int) -> Cursor | None:
         return await self._read(lambda connection: _position(connection, shard))
@@ -114,25 +108,11 @@ class SqliteStore:
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs ``work`` in a reader's thread, on one snapshot of the database."""
 
-        def run() -> T:
-            connection = self._readers.get()
-            try:
-                with _transaction(connection, "BEGIN"):
-                    return work(connection)
-            finally:
-                self._readers.put(connection)
+        def run(connection: sqlite3.Connection) -> T:
+            with _transaction(connection, "BEGIN"):
+                return work(connection)
 
-        if self._reads_waiting >= _READS_WAITING_MAX:
-            raise StoreUnavailable("too many reads wait")
-        self._reads_waiting += 1
-        # Counted until its thread has come to it: a cancelled one is skipped there.
-        future = self._read_threads.submit(run)
-        loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._read_done))
-        return await asyncio.wrap_future(future)
-
-    def _read_done(self) -> None:
-        self._reads_waiting -= 1
+        return await self._readers.run(run)
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs ``work`` in the writer's thread, in a transaction that is on disk when this returns."""
@@ -145,10 +125,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Blocks until the threads are done."""
-        self._read_threads.shutdown(cancel_futures=True)
+        self._readers.close()
         self._write_thread.shutdown(cancel_futures=True)
-        while not self._readers.empty():
-            self._readers.get().close()
         self._writer.close()
 
 

@@ -86,7 +86,8 @@ async def replay(stream_id: str) -> Response:
     shape = ReplayPage(comment_shapes(page.comments), page.through_cursor, page.complete, page.next_page_token or None)
     # A request with a token may have opened a private stream: what it brought is nobody else's.
     if page.complete and "Authorization" not in request.headers:
-        return cacheable(shape, REPLAY_MAX_AGE_S)
+        # Not by through_cursor: that moves with all that is written, also of other streams.
+        return cacheable(shape, (shape.comments, shape.next_pagination_token), REPLAY_MAX_AGE_S)
     return answer(shape)
 
 
@@ -105,11 +106,11 @@ async def _poll(stream_id: str) -> Response:
 async def recent(stream_id: str) -> Response:
     """The latest comments, and backwards from there."""
     query = Query(request.args.to_dict(flat=False), frozenset({"limit", "cursor"}))
-    page = await this_edge().storages.read(
-        lambda stub: stub.ListRecentComments,
-        history.ListRecentCommentsRequest(
-            stream_id=stream_id, page_size=query.integer("limit", 100, 1, 200), page_token=query.text("cursor")
-        ),
-        on_behalf(),
+    asked = history.ListRecentCommentsRequest(
+        stream_id=stream_id, page_size=query.integer("limit", 100, 1, 200), page_token=query.text("cursor")
     )
+    try:
+        page = await this_edge().storages.read(lambda stub: stub.ListRecentComments, asked, on_behalf())
+    except Refusal as refusal:
+        raise refusal.renamed({"page_token": "cursor"}) from refusal
     return answer(RecentPage(comment_shapes(page.comments), page.through_cursor, page.next_page_token or None))

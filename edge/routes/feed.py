@@ -15,9 +15,9 @@ from edge.conversation import Conversation
 from edge.encodings.websocket import WEBSOCKET
 from edge.expiry import Stay
 from edge.server import abort_connection, take_over_connection
-from edge.state import Edge, this_edge
+from edge.state import Edge, forwarded_address, this_edge
 from edge.subscribe import Admission, NothingMore, admit
-from edge.upgrade import Opening, forwarded_address, read_opening, switching_protocols
+from edge.upgrade import Opening, read_opening, switching_protocols
 from livecomments.errors import Refusal
 
 feed = Blueprint("feed", __name__)
@@ -65,7 +65,7 @@ async def _watch(edge: Edge, stream_id: str, opening: Opening) -> None:
         # Once more: one that enters after the last viewer was sent away would be forgotten.
         edge.require_room()
         metrics.joins.labels("accepted").inc()
-        address = forwarded_address(edge, websocket.headers.get("X-Forwarded-For"))
+        address = forwarded_address(edge, websocket.headers)
         conversation = Conversation(edge, admission.topic.stream_id, identity, address)
         take_over = take_over_connection()
         if take_over is None or admission.is_over or not admission.is_abreast:

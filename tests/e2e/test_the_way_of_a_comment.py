@@ -202,8 +202,18 @@ def test_the_replay_of_an_ended_stream_is_complete_and_may_be_cached_until_a_com
     answer = eventually(lambda: _complete(system.request("GET", path)), "the replay is complete")
     assert answer.headers["cache-control"] == "public, max-age=30"
     etag = answer.headers["etag"]
-    again = system.request("GET", path, headers={"If-None-Match": etag})
-    assert (again.status_code, again.content) == (304, b"")
+    another = system.create_stream()
+    system.post(another, "elsewhere")
+    system.stored(another, lambda comments: len(comments) == 1)
+    assert system.request("GET", path).json()["through_cursor"] != answer.json()["through_cursor"]
+    for named in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
+        again = system.request("GET", path, headers={"If-None-Match": named})
+        assert (again.status_code, again.content) == (304, b""), "what is written elsewhere changes nothing"
+        kept = ("etag", "cache-control", "content-type")
+        assert [again.headers[name] for name in kept] == [answer.headers[name] for name in kept]
+    assert system.request("GET", path, headers={"If-None-Match": '"x"'}).status_code == 200
+    host_token = system.token("host", role="host")
+    assert system.request("GET", path, token=host_token).headers["cache-control"] == "no-store"
     host = system.token("host", role="host")
     deleted = system.request("DELETE", f"/v1/streams/{stream}/comments/{posted['comment_id']}", token=host)
     assert deleted.status_code == 204
