@@ -14,7 +14,7 @@ from fanout.memory import Beginning
 from fanout.messages import LogMessage
 from fanout.reader import LogReader
 from fanout.settings import FanoutSettings
-from fanout.tail import read_tail
+from fanout.tail import count_comments, read_tail
 from livecomments.cursor import BadCursor, Cursor
 from livecomments.identity import SERVICE_TOKEN_KEY
 from livecomments.log import Shard
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # known to the stubs alone
 STORE_S = 1.0
 """How long storage may take; a join does not wait for it any longer."""
 TAIL_S = 120.0
-"""How far back the log is read when storage does not answer."""
+"""How far back the log is read when storage does not answer; all of it where that is not enough."""
 _CONTINUATION_MESSAGES = 2_000
 """Messages of the log that are read after the store's; a store that is further behind is left out."""
 _AT_ONCE = 64
@@ -59,9 +59,9 @@ class History:
         """The stream's latest comments, and the place in the log up to which they are complete.
 
         Storage gives comments with the cursor through which it is complete; the log continues from there to its end.
-        Where storage is away or slow, names another epoch's cursor, or is further behind than is worth reading, the
-        log's own last TAIL_S stand in: fewer comments then, but nothing of the feed is missing. Should the log have
-        been trimmed past storage's cursor (storage never does that), what fell between is missing from the history.
+        Where storage is away or slow, names another epoch's cursor, is further behind than is worth reading, or the
+        log does not reach back to its cursor any more, the log's own last comments stand in: fewer perhaps, but none
+        is missing between two that are there.
 
         Raises LogUnavailable when the log does not answer.
         """
@@ -76,12 +76,7 @@ class History:
             if continuation:
                 return Beginning(continuation[-1].seq, through, end.ended, stored.comments, continuation)
         metrics.histories_without_storage_total.inc()
-        messages: list[LogMessage] = []
-        if end.exists:
-            since = time.time() - TAIL_S
-            messages = await read_tail(
-                self._reader, shard, stream_id, end.seq, since_unix_s=since, comments=self._comments
-            )
+        messages = await self._tail(shard, stream_id, end.seq) if end.exists else []
         if not messages:
             return Beginning(end.seq, end.seq, end.ended)
         return Beginning(messages[-1].seq, messages[0].seq - 1, end.ended, (), messages)
@@ -114,7 +109,9 @@ class History:
         return _End(message.seq, exists=True)
 
     async def _continue(self, shard: Shard, stream_id: str, after: int, last: int) -> list[LogMessage]:
-        """The messages after the store's, through ``last``; none at all when they are too many, or did not come."""
+        """The messages after the store's, through ``last``; none at all when they are too many, did not come, or may
+        not be all.
+        """
         messages: list[LogMessage] = []
         at = after
         while at < last:
@@ -123,6 +120,18 @@ class History:
                 return []
             messages += page.messages
             at = page.messages[-1].seq
+        # Only now: what was trimmed during the read counts, too.
+        return messages if (await self._reader.shard_state(shard)).first <= after + 1 else []
+
+    async def _tail(self, shard: Shard, stream_id: str, last: int) -> list[LogMessage]:
+        """The log's own last messages through ``last``, enough for all comments that are wanted where it has them."""
+        messages: list[LogMessage] = []
+        for since_unix_s in (time.time() - TAIL_S, 0.0):
+            messages = await read_tail(
+                self._reader, shard, stream_id, last, since_unix_s=since_unix_s, comments=self._comments
+            )
+            if count_comments(messages) >= self._comments:
+                break
         return messages
 
 

@@ -13,6 +13,10 @@ feed_lag_seconds = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 gaps_total = Counter("livecomments_fanout_gaps_total", "Times that a live message showed that some were missing.")
+dropped_total = Counter(
+    "livecomments_fanout_dropped_total",
+    "Live messages that came and were dropped, because too many waited for this process.",
+)
 repaired_total = Counter(
     "livecomments_fanout_repaired_total",
     "Messages that did not come over the live subscription, by where they were found: "

@@ -43,7 +43,7 @@ class Page:
 
     messages: list[LogMessage]
     pending: int
-    """How many more the replica holds after them."""
+    """How many more the replica holds after them; the leader does not say."""
     from_leader: bool = False
 
 
@@ -81,8 +81,8 @@ class LogReader:
 
     async def known_after(self, shard: Shard, stream_id: str, seq: int) -> Page:
         """What follows ``seq``, where something is known to follow: a replica that has nothing is behind, so it is
-        asked again, for _REPLICA_S at most, and then the leader, which gives one message at a time. Empty when the
-        leader has nothing either: it was purged.
+        asked again, for _REPLICA_S at most, and then the leader. Empty when the leader has nothing either: it was
+        purged.
         """
         pause_s = _PAUSE_S
         while pause_s < _REPLICA_S:
@@ -91,8 +91,27 @@ class LogReader:
                 return page
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s *= 2
-        message = await self.next_from_leader(shard, stream_id, seq)
-        return Page([message] if message else [], 0, from_leader=True)
+        return await self.leader_after(shard, stream_id, seq)
+
+    async def leader_after(self, shard: Shard, stream_id: str, seq: int) -> Page:
+        """What the leader holds of the subject after ``seq``: at most PAGE_MESSAGES and about PAGE_BYTES. It gives one
+        message a request, so this is the slow way.
+        """
+        messages: list[LogMessage] = []
+        size = 0
+        while len(messages) < PAGE_MESSAGES and size < PAGE_BYTES:
+            after = messages[-1].seq if messages else seq
+            try:
+                message = await self.next_from_leader(shard, stream_id, after)
+            except LogUnavailable:
+                if not messages:
+                    raise
+                break
+            if message is None:
+                break
+            messages.append(message)
+            size += len(message.encoded)
+        return Page(messages, 0, from_leader=True)
 
     async def since(self, shard: Shard, stream_id: str, unix_s: float) -> Page:
         """The first message of the subject that was stored at or after a time, if there is one."""

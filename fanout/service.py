@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import SlowConsumerError
 
 from fanout import metrics, wire
 from fanout.background import background
@@ -28,7 +29,7 @@ from fanout.topics import Topics
 from fanout.watch import WatchCall, check_may_watch
 from livecomments.errors import Reason, Refusal, invalid
 from livecomments.identity import caller
-from livecomments.log import Shard, connect, open_log
+from livecomments.log import Shard, connect, find_log, open_log
 from livecomments.registry import StreamDirectory, open_directory
 from livecomments.stream_ids import check_stream_id
 from livecomments.telemetry import log
@@ -39,6 +40,10 @@ NAME = pb.DESCRIPTOR.services_by_name["FeedService"].full_name
 BACKFILL_BYTES = 8 * 1024**2
 """A range that takes more is refused, whatever max_comments allows."""
 _CHUNK_BYTES = 256 * 1024
+LOOK_EVERY_S = 5.0
+"""How often fanout looks whether the log is still the one that it knows: a restored one begins a new life, in which the
+same sequences stand for other messages.
+"""
 
 Context = grpc.aio.ServicerContext[Any, bytes]
 
@@ -119,8 +124,13 @@ async def open_service(settings: FanoutSettings) -> AsyncIterator[FeedService]:
         # nats-py is not connected until this returns: nothing may be asked for here.
         reconnected.set()
 
+    def on_error(error: Exception) -> None:
+        # The next message shows the gap; after the last one, the next probe.
+        if isinstance(error, SlowConsumerError) and error.subject.startswith("live."):
+            metrics.dropped_total.inc()
+
     async with (
-        connect(settings, "fanout", on_reconnect) as client,
+        connect(settings, "fanout", on_reconnect, on_error) as client,
         open_directory(client, settings) as directory,
         open_reader(client) as reader,
         open_history(settings, reader) as history,
@@ -143,26 +153,32 @@ async def open_service(settings: FanoutSettings) -> AsyncIterator[FeedService]:
         )
         ranges = Ranges(reader, tasks)
         tasks.create_task(presence.run())
-        tasks.create_task(_look_after_reconnects(reconnected, client, settings, directory, topics))
+        tasks.create_task(_look_after_the_log(reconnected, client, settings, directory, topics))
         yield FeedService(Feed(settings, topics, Resumer(ranges, reader), ranges, presence, OpenCalls()), directory)
 
 
-async def _look_after_reconnects(
+async def _look_after_the_log(
     reconnected: asyncio.Event, client: Client, settings: FanoutSettings, directory: StreamDirectory, topics: Topics
 ) -> None:
-    """Whatever was said while the connection was lost must be asked for; and the log may have been restored."""
+    """Whatever was said while the connection was lost must be asked for; and the log may be restored at any time."""
     while True:
-        await reconnected.wait()
-        reconnected.clear()
-        directory.catch_up()
-        topics.ask_all()
         try:
-            found = await open_log(client.jetstream(), settings)
+            async with asyncio.timeout(LOOK_EVERY_S * random.uniform(0.8, 1.0)):
+                await reconnected.wait()
+        except TimeoutError:
+            pass
+        else:
+            reconnected.clear()
+            directory.catch_up()
+            topics.ask_all()
+        try:
+            # Not one that is missing: whoever restores it makes it.
+            found = await find_log(client.jetstream(), settings)
         except (NatsError, TimeoutError) as error:
             log().warning("the log could not be looked at", error=repr(error))
-            await asyncio.sleep(random.uniform(0.5, 1.0))
-            reconnected.set()
             continue
-        if found != topics.log:
+        if found is None:
+            log().warning("the log is missing")
+        elif found != topics.log:
             log().warning("the log began a new life")
             topics.begin_anew(found)

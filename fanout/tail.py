@@ -23,9 +23,11 @@ async def read_tail(
     earliest = first.messages[0].seq
     messages: list[LogMessage] = []
     for run in _RUNS:
-        start = await _start_of_run(reader, shard, stream_id, range(earliest, last + 1), run)
+        start = earliest
+        if 1 + first.pending > run:
+            start = await _start_of_run(reader, shard, stream_id, range(earliest, last + 1), run)
         messages = await _read_through(reader, shard, stream_id, start, last)
-        if start == earliest or _count_comments(messages) >= comments:
+        if start == earliest or count_comments(messages) >= comments:
             break
     return messages
 
@@ -58,5 +60,6 @@ async def _read_through(reader: LogReader, shard: Shard, stream_id: str, start: 
     return messages
 
 
-def _count_comments(messages: list[LogMessage]) -> int:
+def count_comments(messages: list[LogMessage]) -> int:
+    """How many comments were posted in them."""
     return sum(event.HasField("posted") for message in messages for event in message.events.events)

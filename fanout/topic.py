@@ -26,11 +26,15 @@ from livecomments.v1.comment_pb2 import Stream
 from livecomments.v1.feed_service_pb2 import Snapshot
 
 PROBE_S = 5.0
-"""How long a topic may be quiet before it asks the log for what follows: the last message may be lost, too."""
+"""How long a topic may be quiet before it asks the log for what follows: the last message may be lost, too. A replica
+and the leader are asked in turn: one that is cut off from the others would say for ever that nothing follows.
+"""
 _FIRST_PROBE_S = 1.0
 """Interest in a subject spreads through a cluster in its own time: what came meanwhile is looked for sooner."""
 _HOLD_BYTES = 8 * 1024**2
 """Live messages that wait for a repair; beyond it they are forgotten and read from the log."""
+_PENDING_BYTES = 16 * 1024**2
+"""Live messages that nats-py may hold while the loop is busy; what it drops beyond that is read from the log."""
 _WINDOW_BYTES = 4 * 1024**2
 _RETRY_S = 0.5
 
@@ -85,6 +89,7 @@ class Topic:
         self._subscribers: dict[Subscriber, int] = {}
         self._viewers = 0
         self._probe_at = 0.0
+        self._probes_leader = False
         self._wake = asyncio.Event()
         self._broken: Exception | None = None
         self._closed: Refusal | None = None
@@ -124,8 +129,9 @@ class Topic:
                 subscriber.viewers(viewers)
 
     def ask(self) -> None:
-        """Has the log asked at once for what may have been missed."""
+        """Has the log's leader asked at once for what may have been missed."""
         self._probe_at = 0.0
+        self._probes_leader = True
         self._wake.set()
 
     def close(self, refusal: Refusal) -> None:
@@ -150,7 +156,9 @@ class Topic:
 
         Subscribes first, then reads history: what comes meanwhile is held, and stitched on.
         """
-        subscription = await self._client.subscribe(self.shard.live_subject(self.stream_id), cb=self._heard)
+        subscription = await self._client.subscribe(
+            self.shard.live_subject(self.stream_id), cb=self._heard, pending_bytes_limit=_PENDING_BYTES
+        )
         try:
             self._begin(await self._find_beginning())
             await self._stay_whole()
@@ -203,14 +211,18 @@ class Topic:
             self._pass_on(self._sequencer.fetched(page.messages, through))
 
     async def _probe(self) -> None:
-        while True:
-            page = await self._reader.after(self.shard, self.stream_id, self._sequencer.last)
-            if not page.messages:
-                break
-            passed = self._sequencer.fetched(page.messages, page.messages[-1].seq)
-            metrics.repaired_total.labels("probe").inc(len(passed))
-            self._pass_on(passed)
+        # First of all, so that whoever asks for another meanwhile gets it.
         self._quiet()
+        from_leader, self._probes_leader = self._probes_leader, not self._probes_leader
+        read = self._reader.leader_after if from_leader else self._reader.after
+        try:
+            while (page := await read(self.shard, self.stream_id, self._sequencer.last)).messages:
+                passed = self._sequencer.fetched(page.messages, page.messages[-1].seq)
+                metrics.repaired_total.labels("probe").inc(len(passed))
+                self._pass_on(passed)
+        except LogUnavailable:
+            self.ask()
+            raise
 
     async def _heard(self, message: Msg) -> None:
         try:
@@ -224,8 +236,11 @@ class Topic:
             return  # somebody else's: the log's have it
         was_whole = not self._sequencer.wanted
         decoded = LogMessage.decode(int(headers["Nats-Sequence"]), message.data)
-        self._pass_on(self._sequencer.heard(decoded, int(headers.get("Nats-Last-Sequence", 0))))
-        self._quiet()
+        passed = self._sequencer.heard(decoded, int(headers.get("Nats-Last-Sequence", 0)))
+        if passed:
+            # An old one that comes again says nothing about what may be missing.
+            self._quiet()
+        self._pass_on(passed)
         if self._sequencer.wanted:
             if was_whole:
                 metrics.gaps_total.inc()

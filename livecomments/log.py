@@ -63,11 +63,15 @@ def shard_name(number: int) -> str:
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None
+    settings: Settings,
+    name: str,
+    on_reconnect: Callable[[], Awaitable[None]] | None = None,
+    on_error: Callable[[Exception], None] | None = None,
 ) -> AsyncIterator[Client]:
     """A NATS connection that reconnects for ever; a server that is frozen is given up after about 4 s.
 
     ``on_reconnect`` runs after each reconnect: what a plain subscription missed meanwhile must be asked for.
+    ``on_error`` is told of what nats-py reports beside its answers, such as messages that it had to drop.
     Raises TimeoutError when no server answers within CONNECT_TIMEOUT_S.
     """
     logger = log()
@@ -75,6 +79,8 @@ async def connect(
     async def report(error: Exception) -> None:
         # A failed reconnect is reported here and nowhere else.
         logger.warning("nats error", error=repr(error))
+        if on_error is not None:
+            on_error(error)
 
     async def disconnected() -> None:
         logger.warning("nats disconnected")
@@ -109,6 +115,15 @@ async def connect(
 async def open_log(js: JetStreamContext, settings: Settings) -> Log:
     """The log as it stands, made first where it is missing. Any service may be the first to come."""
     infos = [await _open_shard(js, settings, number) for number in range(settings.log_shards)]
+    return Log(tuple(Shard(number, epoch_of(info)) for number, info in enumerate(infos)))
+
+
+async def find_log(js: JetStreamContext, settings: Settings) -> Log | None:
+    """The log as it stands; None while a part of it is missing."""
+    try:
+        infos = [await js.stream_info(shard_name(number)) for number in range(settings.log_shards)]
+    except NotFoundError:
+        return None
     return Log(tuple(Shard(number, epoch_of(info)) for number, info in enumerate(infos)))
 
 
