@@ -28,14 +28,14 @@ async def trim(js: JetStreamContext, store: Store, shard: int, older_than: datet
     written = await store.position(shard)
     if written is None or written.epoch != epoch_of(info):
         return 0
-    keep_from = min(written.seq + 1, await _first_since(js, stream, older_than))
+    keep_from = min(written.seq + 1, await first_since(js, stream, older_than))
     if keep_from <= info.state.first_seq:
         return 0
     await js.purge_stream(stream, seq=keep_from)
     return keep_from - info.state.first_seq
 
 
-async def _first_since(js: JetStreamContext, stream: str, moment: datetime) -> int:
+async def first_since(js: JetStreamContext, stream: str, moment: datetime) -> int:
     """Sequence of the first message stored at ``moment`` or later; one behind the last when there is none."""
     # A new consumer by start time stands right before it: one question instead of a search.
     created = await js.add_consumer(

@@ -1,14 +1,11 @@
 """The writer: carries one shard of the log into the store, in order, each message once."""
 
 import asyncio
-import contextlib
 import time
 from typing import NoReturn
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
 
 from livecomments.backoff import Backoff
 from livecomments.cursor import Cursor
@@ -17,7 +14,7 @@ from livecomments.telemetry import log
 from storage import metrics
 from storage.batches import batch_of
 from storage.dead_letters import DeadLetters
-from storage.pull import CONSUMER, Delivery, PullLost, open_pull, stand_behind
+from storage.pull import Delivery, PullLost, open_pull, stand_behind
 from storage.store import Batch, OutOfStep, Store, StoreUnavailable
 
 API_S = 2.0
@@ -125,13 +122,3 @@ class Writer:
 
     def _lag_s(self) -> float:
         return 0.0 if self._at_hand_since_s is None else max(0.0, time.time() - self._at_hand_since_s)
-
-
-async def rewind(js: JetStreamContext, store: Store, shard: int, after_seq: int = 0) -> None:
-    """Has the log behind ``after_seq`` written once more, for a database that came back without some of its rows.
-
-    A writer that runs meanwhile notices by itself: its consumer is gone, and its next batch is out of step.
-    """
-    await store.rewind(shard, after_seq)
-    with contextlib.suppress(NotFoundError):
-        await js.delete_consumer(shard_name(shard), CONSUMER)

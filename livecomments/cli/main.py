@@ -22,6 +22,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+storage_app = typer.Typer(invoke_without_command=True)
+app.add_typer(storage_app, name="storage", rich_help_panel="Run")
+
 Data = Annotated[
     Path, typer.Option("--data", metavar="DIR", envvar="LIVECOMMENTS_DATA_DIR", help="Folder of the local instance.")
 ]
@@ -64,10 +67,33 @@ def fanout() -> None:
     _become("fanout")
 
 
-@app.command(rich_help_panel="Run")
-def storage() -> None:
+@storage_app.callback()
+def storage(context: typer.Context) -> None:
     """Run one storage: history and its writer."""
-    _become("storage")
+    if context.invoked_subcommand is None:
+        _become("storage")
+
+
+@storage_app.command()
+def rewind(
+    shard: Annotated[int | None, typer.Option(metavar="N", min=0, help="This shard of the log alone.")] = None,
+    after: Annotated[
+        int | None, typer.Option(metavar="SEQ", min=0, help="What stands behind this sequence; default: all.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(metavar="H", min=0, max=24 * 366, help="What was stored in the last hours.")
+    ] = None,
+    data: Data = DATA_DIR,
+) -> None:
+    """Have the log written into the database once more, after that came back without its last rows.
+
+    Nothing is doubled, and what was deleted stays deleted. Storage may go on running meanwhile.
+    """
+    if after is not None and hours is not None:
+        raise CommandError("give --after or --hours, not both", 2)
+    given = {"--shard": shard, "--after": after, "--hours": hours}
+    _reach(data)
+    _become("storage.rewind", *(f"{name}={value}" for name, value in given.items() if value is not None))
 
 
 @app.command(rich_help_panel="Run")
@@ -142,6 +168,13 @@ def _instance(data_dir: Path) -> "Instance":
     from livecomments.cli.instance import find
 
     return find(data_dir)
+
+
+def _reach(data_dir: Path) -> None:
+    """Lets what this process becomes find the local instance, unless the settings say where NATS is."""
+    os.environ["LIVECOMMENTS_DATA_DIR"] = str(data_dir)
+    if "LIVECOMMENTS_NATS_URL" not in os.environ:
+        os.environ["LIVECOMMENTS_NATS_URL"] = _instance(data_dir).nats
 
 
 def _become(service: str, *arguments: str) -> NoReturn:

@@ -15,10 +15,11 @@ from livecomments.log import Shard, open_log
 from livecomments.settings import Settings
 from storage.dead_letters import DeadLetters
 from storage.pull import CONSUMER
+from storage.rewind import rewind
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.store import FIRST, LAST, Batch
 from storage.trim import trim
-from storage.writer import Writer, rewind
+from storage.writer import Writer
 from tests.storage.broadcast import comment_at, posted, until
 
 pytestmark = pytest.mark.anyio
