@@ -21,6 +21,7 @@ CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
+SERVICE_TOKEN_KEY = "x-livecomments-service-token"  # noqa: S105 (the metadata key, not the token)
 _TRY_S = 5.0
 
 T = TypeVar("T")

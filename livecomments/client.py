@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 
 from livecomments.backoff import Backoff
-from livecomments.calls import CHANNEL_OPTIONS, Metadata, Method, answer, insist, is_passing
+from livecomments.calls import CHANNEL_OPTIONS, SERVICE_TOKEN_KEY, Metadata, Method, answer, insist, is_passing
 from livecomments.cursor import BadCursor
 from livecomments.errors import Reason, Refusal
 from livecomments.feed import (
@@ -42,7 +42,13 @@ from livecomments.feed import (
     Viewers,
 )
 from livecomments.v1.comment_pb2 import STREAM_VISIBILITY_PUBLIC, Comment, Stream, StreamVisibility
-from livecomments.v1.comment_service_pb2 import PostCommentRequest, PostCommentResponse
+from livecomments.v1.comment_service_pb2 import (
+    BanUserRequest,
+    DeleteCommentRequest,
+    PostCommentRequest,
+    PostCommentResponse,
+    UnbanUserRequest,
+)
 from livecomments.v1.comment_service_pb2_grpc import CommentServiceStub
 from livecomments.v1.feed_service_pb2 import WatchRequest, WatchResponse
 from livecomments.v1.feed_service_pb2_grpc import FeedServiceStub
@@ -97,15 +103,18 @@ class LiveComments:
         fanout: str | None = None,
         storage: str | None = None,
         token: str | Callable[[], str] = "",
+        service_token: str = "",
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         """The addresses are gRPC targets (``host:port``); leave out those that you don't need.
 
         ``token`` is the caller's JWT, or gives one that is valid now: watches outlive tokens. Empty: nobody, who may
-        watch and read public streams. ``credentials`` turn TLS on.
+        watch and read public streams. ``service_token`` is for a service of the house, which then rules every stream
+        (a caller's JWT beside it makes it act as that user). ``credentials`` turn TLS on.
         """
         self._targets = {"core": core, "fanout": fanout, "storage": storage}
         self._token = token
+        self._service_token = service_token
         self._credentials = credentials
         self._channels = AsyncExitStack()
 
@@ -165,6 +174,26 @@ class LiveComments:
         """Ends a stream, or announces its end in ``notice_s`` seconds."""
         request = EndStreamRequest(stream_id=stream_id, notice_s=notice_s)
         return (await self._write(self._streams.EndStream, request, deadline_s)).stream
+
+    async def delete_comment(self, stream_id: str, comment_id: str, *, deadline_s: float = 10.0) -> None:
+        """Deletes a comment for everyone and for ever; as its author, as who rules the stream, or as a service.
+
+        Repeatable.
+        """
+        request = DeleteCommentRequest(stream_id=stream_id, comment_id=comment_id)
+        await self._write(self._comments.DeleteComment, request, deadline_s)
+
+    async def ban_user(self, stream_id: str, user_id: str, *, deadline_s: float = 10.0) -> None:
+        """Refuses a user's posts in a stream from now on, within 1 s at every core: who rules it may, and services.
+        Repeatable.
+        """
+        request = BanUserRequest(stream_id=stream_id, user_id=user_id)
+        await self._write(self._comments.BanUser, request, deadline_s)
+
+    async def unban_user(self, stream_id: str, user_id: str, *, deadline_s: float = 10.0) -> None:
+        """Lifts a ban; one that is not there is fine."""
+        request = UnbanUserRequest(stream_id=stream_id, user_id=user_id)
+        await self._write(self._comments.UnbanUser, request, deadline_s)
 
     async def stream(self, stream_id: str, *, deadline_s: float = 10.0) -> Stream:
         """The stream as it stands."""
@@ -265,7 +294,8 @@ class LiveComments:
 
     def _metadata(self) -> Metadata:
         token = self._token if isinstance(self._token, str) else self._token()
-        return (("authorization", f"Bearer {token}"),) if token else ()
+        user = (("authorization", f"Bearer {token}"),) if token else ()
+        return (*user, (SERVICE_TOKEN_KEY, self._service_token)) if self._service_token else user
 
     # -- channels, opened when they are first needed --
 

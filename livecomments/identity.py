@@ -10,10 +10,11 @@ from typing import Any
 
 import grpc
 
+from livecomments.calls import SERVICE_TOKEN_KEY
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import NOBODY, Identity, TokenKey
 
-SERVICE_TOKEN_KEY = "x-livecomments-service-token"  # noqa: S105 (the metadata key, not the token)
+__all__ = ["SERVICE_TOKEN_KEY", "Access", "AuthInterceptor", "Authenticator", "abort_with", "caller"]
 
 _caller: ContextVar[Identity] = ContextVar("caller", default=NOBODY)
 
@@ -23,6 +24,7 @@ class Access(Enum):
 
     ANYONE = "anyone"
     USER = "user"
+    USER_OR_SERVICE = "user or service"
     SERVICE = "service"
 
 
@@ -35,11 +37,11 @@ _OPEN = (
 _ACCESS: Mapping[str, Access] = {
     "CommentService/PostComment": Access.USER,
     "CommentService/IngestComments": Access.SERVICE,
-    "CommentService/DeleteComment": Access.USER,
-    "CommentService/PinComment": Access.USER,
-    "CommentService/UnpinComment": Access.USER,
-    "CommentService/BanUser": Access.USER,
-    "CommentService/UnbanUser": Access.USER,
+    "CommentService/DeleteComment": Access.USER_OR_SERVICE,
+    "CommentService/PinComment": Access.USER_OR_SERVICE,
+    "CommentService/UnpinComment": Access.USER_OR_SERVICE,
+    "CommentService/BanUser": Access.USER_OR_SERVICE,
+    "CommentService/UnbanUser": Access.USER_OR_SERVICE,
     "StreamService/CreateStream": Access.USER,
     "StreamService/GetStream": Access.ANYONE,
     "StreamService/ListStreams": Access.ANYONE,
@@ -86,7 +88,8 @@ class Authenticator:
             raise Refusal(
                 Reason.FORBIDDEN if user.is_user else Reason.UNAUTHENTICATED, "only our own services may call this"
             )
-        if access is Access.USER and not user.is_user:
+        is_enough = user.is_user or (access is Access.USER_OR_SERVICE and is_service)
+        if access in (Access.USER, Access.USER_OR_SERVICE) and not is_enough:
             raise Refusal(Reason.UNAUTHENTICATED, "a token is needed: authorization: Bearer <token>")
         return user if user.is_user or not is_service else Identity(is_service=True)
 

@@ -98,3 +98,21 @@ def _update(stream_id: str) -> ss.UpdateStreamRequest:
     request = ss.UpdateStreamRequest(stream=Stream(stream_id=stream_id, title="New"))
     request.update_mask.paths.append("title")
     return request
+
+
+async def test_a_service_rules_every_stream_by_itself_and_not_for_a_user(core: CoreClient) -> None:
+    stream = await core.create(visibility=STREAM_VISIBILITY_PRIVATE)
+    posted = await core.post(stream.stream_id, by=core.host)
+    stream_id, comment_id = stream.stream_id, posted.comment.comment_id
+    calls = [
+        (core.comments.PinComment, cs.PinCommentRequest(stream_id=stream_id, comment_id=comment_id)),
+        (core.comments.UnpinComment, cs.UnpinCommentRequest(stream_id=stream_id)),
+        (core.comments.BanUser, cs.BanUserRequest(stream_id=stream_id, user_id="bob")),
+        (core.comments.UnbanUser, cs.UnbanUserRequest(stream_id=stream_id, user_id="bob")),
+        (core.comments.DeleteComment, cs.DeleteCommentRequest(stream_id=stream_id, comment_id=comment_id)),
+    ]
+    for method, request in calls:
+        async with refused(Reason.FORBIDDEN):
+            await method(request, metadata=core.user("ann") + core.service, timeout=10)  # type: ignore[operator]
+        await method(request, metadata=core.service, timeout=10)  # type: ignore[operator]
+    assert await core.logged_kinds(stream_id) == ["posted", "pinned", "unpinned", "deleted"]
