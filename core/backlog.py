@@ -17,14 +17,12 @@ class Backlog:
         self._empty.set()
         WAITING_POSTS.set_function(lambda: self._open)
 
-    @property
-    def is_over(self) -> bool:
-        """More wait than may."""
-        return self._open > self._max
-
-    def enter(self) -> None:
+    def enter(self) -> bool:
+        """One more waits, and has to leave; False when that is more than may."""
+        if not self._open:
+            self._empty.clear()
         self._open += 1
-        self._empty.clear()
+        return self._open <= self._max
 
     def leave(self, answered: int) -> None:
         self._open -= answered

@@ -96,8 +96,8 @@ class Committer:
 
     def offer(self, post: Post) -> None:
         """Takes a post; the answer goes to ``post.reply``, maybe at once. Never waits."""
-        self._backlog.enter()
-        if self._is_stalled or len(self._queue) >= WAITING_MAX or self._backlog.is_over:
+        has_room = self._backlog.enter()
+        if not has_room or self._is_stalled or len(self._queue) >= WAITING_MAX:
             self._refuse(post, overloaded("too many posts are waiting"))
             return
         self._queue.append(post)

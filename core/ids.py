@@ -1,7 +1,7 @@
 """Ids of comments: UUIDv7 (RFC 9562, section 5.7) whose milliseconds are the comment's posting time."""
 
+import random
 import re
-import secrets
 from collections.abc import Callable
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
@@ -9,6 +9,8 @@ _LOW_BITS = 62
 _LOW = (1 << _LOW_BITS) - 1
 _START_BITS = 73
 _STEP_BITS = 40
+_draw = random.Random().getrandbits
+"""Ids are unique, not secret. Seeded by the system; asking that for each id took as long as all the rest."""
 
 
 class CommentIds:
@@ -18,7 +20,7 @@ class CommentIds:
     a millisecond is drawn, each further one adds a random step (RFC 9562, section 6.2, method 2).
     """
 
-    def __init__(self, draw: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self, draw: Callable[[int], int] = _draw) -> None:
         self._draw = draw
         self._at_ms = -1
         self._prefix = ""

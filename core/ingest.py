@@ -43,8 +43,9 @@ class IngestCall:
     def posted(self, tag: int, comment: Comment, cursor: str) -> None:
         result = self._filling.results.add()
         result.tag = tag
-        result.posted.comment.CopyFrom(comment)
-        result.posted.cursor = cursor
+        posted = result.posted
+        posted.comment.CopyFrom(comment)
+        posted.cursor = cursor
         self._filled()
 
     def refused(self, tag: int, refusal: Refusal) -> None:

@@ -57,14 +57,14 @@ class Intake:
     def take_item(self, item: pb.IngestItem, reply: Reply) -> bool:
         """A post that a service passes on; False when its stream is not known here yet: find it, then come again."""
         try:
-            check_author(item.author_id, item.author_name)
-            committer = self._committers.known(item.post.stream_id)
+            # Each look into a message makes a new string.
+            request, author_id, name = item.post, item.author_id, item.author_name
+            check_author(author_id, name)
+            committer = self._committers.known(request.stream_id)
             if committer is None:
                 return False
-            name = item.author_name or item.author_id
             is_exempt = _is_exempt(item, committer.stream)
-            post = self._post(item.post, item.author_id, name, is_exempt, reply=reply, tag=item.tag)
-            committer.offer(post)
+            committer.offer(self._post(request, author_id, name or author_id, is_exempt, reply=reply, tag=item.tag))
         except Refusal as refusal:
             refuse(reply, item.tag, refusal)
         return True
@@ -84,7 +84,7 @@ class Intake:
     ) -> Post:
         text = self._rules.check(request)
         meta = request.meta_json
-        size = _OVERHEAD + len(text.encode()) + len(meta.encode()) + len(author_id.encode()) + len(name.encode())
+        size = _OVERHEAD + len(f"{text}{meta}{author_id}{name}".encode())
         return Post(
             author_id,
             name,

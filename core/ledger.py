@@ -139,7 +139,13 @@ class Draft:
     """
 
     def __init__(self, ledger: Ledger, at_ms: int, banned: AbstractSet[str]) -> None:
-        self._ledger = ledger
+        # What every post is compared with, and written with, looked up once.
+        self._requests = ledger.requests
+        self._limits = ledger.limits
+        self._ids = ledger.ids
+        self._has_ended = ledger.has_ended
+        self._stream_id = ledger.stream.stream_id
+        self._slow_mode_s = ledger.stream.slow_mode_s
         self._banned = banned
         self._at_ms = at_ms
         self._offset_ms = at_ms - ledger.stream.started_at_ms
@@ -147,6 +153,7 @@ class Draft:
         self._indices: dict[int, int] = {}
         self.batch = EventBatch()
         """The comments, in order; empty when none was accepted."""
+        self._events = self.batch.events
         self.accepted: list[tuple[Post, int]] = []
         """With the index in ``batch``; a repetition within the batch shares that of the first."""
         self.repeated: list[tuple[Post, Place]] = []
@@ -168,20 +175,20 @@ class Draft:
     def _add(self, post: Post) -> None:
         # What was accepted once is answered alike for ever: repetitions come before every reason to refuse.
         if post.digest:
-            place = self._ledger.requests.find(post.digest)
+            place = self._requests.find(post.digest)
             if place is not None:
                 self.repeated.append((post, place))
                 return
             index = self._indices.get(post.digest)
             if index is not None:
-                check_repetition(self.batch.events[index].posted.comment, post)
+                check_repetition(self._events[index].posted.comment, post)
                 self.accepted.append((post, index))
                 return
-        if self._ledger.has_ended:
+        if self._has_ended:
             raise ended()
         if not post.is_exempt:
             self._check_author(post.author_id)
-        index = len(self.batch.events)
+        index = len(self._events)
         if post.digest:
             self._indices[post.digest] = index
         self._write(post)
@@ -190,16 +197,15 @@ class Draft:
     def _check_author(self, author_id: str) -> None:
         if author_id in self._banned:
             raise Refusal(Reason.BANNED, "a moderator has banned this user from the stream")
-        limits = self._ledger.limits
-        spent = self._spent.get(author_id) or limits.spent(author_id)
-        self._spent[author_id] = limits.admit(spent, self._at_ms, self._ledger.stream.slow_mode_s)
+        spent = self._spent.get(author_id) or self._limits.spent(author_id)
+        self._spent[author_id] = self._limits.admit(spent, self._at_ms, self._slow_mode_s)
 
     def _write(self, post: Post) -> None:
-        posted = self.batch.events.add().posted
+        posted = self._events.add().posted
         posted.request_digest = post.digest
         comment = posted.comment
-        comment.comment_id = self._ledger.ids.next(self._at_ms)
-        comment.stream_id = self._ledger.stream.stream_id
+        comment.comment_id = self._ids.next(self._at_ms)
+        comment.stream_id = self._stream_id
         comment.author_id = post.author_id
         comment.author_name = post.author_name
         comment.text = post.text

@@ -38,7 +38,7 @@ class CommentRules:
         problems: dict[str, str] | None = None
         if not 1 <= len(text) <= self.text_max:
             problems = {"text": f"must have 1 to {self.text_max} characters"}
-        elif _CONTROL_BUT_LINE_FEED.search(text) is not None:
+        elif not text.isprintable() and _CONTROL_BUT_LINE_FEED.search(text) is not None:
             problems = {"text": "must have no control characters but line feed"}
         if not 0 <= post.lag_ms <= LAG_MAX_MS:
             problems = {**(problems or {}), "lag_ms": f"must be 0 to {LAG_MAX_MS}"}
