@@ -25,8 +25,10 @@ from livecomments.v1.comment_pb2 import EventBatch, Stream
 
 WAIT_S = 2.0
 """How long a post waits for its turn, and how long for the log."""
-WAITING_MAX = 20_000
-"""Posts that may wait for their turn in one stream."""
+WAITING_MAX = 10_000
+"""Posts that may wait for their turn in one stream: fewer than a caller may have open, so that one stream that hangs
+leaves the others their room.
+"""
 _PROJECT_AGAIN_S = 1.0
 
 

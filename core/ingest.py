@@ -7,7 +7,7 @@ from livecomments.errors import Refusal
 from livecomments.v1 import comment_service_pb2 as pb
 from livecomments.v1.comment_pb2 import Comment
 
-OPEN_MAX = 10_000
+OPEN_MAX = 25_000
 """Items without a written answer at which a call is not read any further."""
 _RESULTS_MAX = 500
 """Answers in one message: with the longest texts that the settings allow it stays below 16 MiB."""

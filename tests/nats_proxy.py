@@ -4,7 +4,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Self
@@ -54,6 +54,11 @@ def is_append(frame: Frame) -> bool:
     return frame.verb == b"HPUB" and frame.subject.startswith(b"comments.")
 
 
+def is_append_to(stream_id: str) -> Callable[[Frame], bool]:
+    """The same for one stream."""
+    return lambda frame: is_append(frame) and frame.subject.endswith(b"." + stream_id.encode())
+
+
 def is_append_ack(frame: Frame) -> bool:
     """The log's word that it has stored a core's message."""
     return frame.verb == b"MSG" and b'"stream":"COMMENTS_' in frame.payload and b'"error"' not in frame.payload
@@ -83,6 +88,7 @@ class NatsProxy:
         address = urlsplit(upstream)
         self._upstream = (address.hostname, address.port)
         self._losses: deque[_Lost] = deque()
+        self._swallowed: list[_Lost] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -91,6 +97,16 @@ class NatsProxy:
         lost = _Lost(matches, loss)
         self._losses.append(lost)
         return lost.happened
+
+    @contextmanager
+    def swallowing(self, matches: Callable[[Frame], bool]) -> Iterator[threading.Event]:
+        """Swallows every frame that matches for as long as the context is open; the event says that one was."""
+        swallowed = _Lost(matches, Loss.SWALLOWED)
+        self._swallowed.append(swallowed)
+        try:
+            yield swallowed.happened
+        finally:
+            self._swallowed.remove(swallowed)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -150,6 +166,10 @@ class NatsProxy:
             _shut(source, target)
 
     def _next_lost(self, frame: Frame) -> _Lost | None:
+        for swallowed in list(self._swallowed):
+            if swallowed.matches(frame):
+                swallowed.happened.set()
+                return swallowed
         if not self._losses or not self._losses[0].matches(frame):
             return None
         lost = self._losses.popleft()

@@ -118,6 +118,7 @@ class Ingest:
     def __init__(self, call: "grpc.aio.StreamStreamCall[cs.IngestCommentsRequest, cs.IngestCommentsResponse]") -> None:
         self.call = call
         self._tags = itertools.count(1)
+        self._answers: dict[int, cs.IngestResult] = {}
 
     def item(
         self, stream_id: str, text: str = "hello", author: str = "ann", key: str = "", **fields: object
@@ -134,17 +135,15 @@ class Ingest:
         return await self.answers_of(items)
 
     async def answers_of(self, items: Sequence[cs.IngestItem]) -> list[cs.IngestResult]:
-        """Waits for the answers of items that were sent; those of others are passed over."""
+        """Waits for the answers of items that were sent; those of others are kept until they are asked for."""
         wanted = {item.tag for item in items}
-        answers: dict[int, cs.IngestResult] = {}
-        while len(answers) < len(wanted):
+        while not wanted <= self._answers.keys():
             response = await self.call.read()
             assert isinstance(response, cs.IngestCommentsResponse), "the call ended early"
             for result in response.results:
-                assert result.tag not in answers, "an item was answered twice"
-                if result.tag in wanted:
-                    answers[result.tag] = result
-        return [answers[item.tag] for item in items]
+                assert result.tag not in self._answers, "an item was answered twice"
+                self._answers[result.tag] = result
+        return [self._answers[item.tag] for item in items]
 
 
 _QUICK = (
