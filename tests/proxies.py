@@ -41,6 +41,7 @@ http {{
       proxy_pass http://edge;
       proxy_http_version 1.1;
       proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $upgraded;
       proxy_buffering off;
@@ -110,6 +111,8 @@ class Envoy(Proxy):
         manager = {
             "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
             "stat_prefix": "edge",
+            # Appends the peer to X-Forwarded-For.
+            "use_remote_address": True,
             "stream_idle_timeout": "0s",
             "upgrade_configs": [{"upgrade_type": "websocket"}],
             "route_config": {

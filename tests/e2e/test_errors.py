@@ -255,6 +255,8 @@ def test_slow_mode_says_when_one_may_again(strict: System) -> None:
     answer = strict.try_post(stream, "two", user="slow")
     refused(answer, Reason.SLOW_MODE)
     assert 1 <= int(answer.headers["retry-after"]) <= 30
+    assert answer.headers["ratelimit-policy"] == '"slow_mode";q=1;w=30'
+    assert answer.headers["ratelimit"] == f'"slow_mode";r=0;t={answer.headers["retry-after"]}'
 
 
 def test_an_address_may_post_its_burst(system: System) -> None:
