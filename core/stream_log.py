@@ -86,7 +86,7 @@ class StreamLog:
                 error.err_code == _STORE_FAILED and error.description in _AT_THE_LIMIT
             ):
                 raise LogFull from error
-            raise InDoubt(repr(error)) from error
+            raise InDoubt(str(error)) from error
         except (NatsError, TimeoutError, OSError) as error:
             raise InDoubt(repr(error)) from error
         return ack.seq

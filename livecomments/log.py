@@ -11,8 +11,9 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RePublish, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import NotFoundError
 
+from livecomments.ensure import ensure
 from livecomments.settings import Settings
 from livecomments.telemetry import log
 
@@ -20,8 +21,6 @@ EPOCH_KEY = "livecomments-epoch"
 CONNECT_TIMEOUT_S = 10.0
 DUPLICATE_WINDOW_S = 120.0
 """How long JetStream remembers a Nats-Msg-Id, and core a request_id."""
-
-_NAME_IN_USE = 10058
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +127,9 @@ async def find_log(js: JetStreamContext, settings: Settings) -> Log | None:
 
 
 async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> StreamInfo:
-    try:
-        return await js.stream_info(shard_name(number))
-    except NotFoundError:
-        pass
+    name = shard_name(number)
     config = StreamConfig(
-        name=shard_name(number),
+        name=name,
         subjects=[f"comments.{number}.*"],
         storage=StorageType.FILE,
         num_replicas=settings.log_replicas,
@@ -145,13 +141,8 @@ async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> 
         republish=RePublish(src=f"comments.{number}.*", dest=f"live.{number}.{{{{wildcard(1)}}}}"),
         metadata={EPOCH_KEY: secrets.token_hex(4)},
     )
-    try:
-        return await js.add_stream(config)
-    except BadRequestError as error:
-        if error.err_code != _NAME_IN_USE:
-            raise
-        # Another service made it between our two calls; its epoch counts.
-        return await js.stream_info(shard_name(number))
+    # Should another service make it at the same time, its epoch counts.
+    return await ensure(name, lambda: js.stream_info(name), lambda: js.add_stream(config))
 
 
 def epoch_of(info: StreamInfo) -> str:

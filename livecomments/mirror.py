@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, KeyValueConfig, RePublish, StorageType
-from nats.js.errors import BadRequestError, BucketNotFoundError
+from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
+from livecomments.ensure import PATIENCE_S, ensure
 from livecomments.telemetry import log
 
 _CATCH_UP_EVERY_S = 10.0
@@ -29,21 +31,13 @@ Apply = Callable[[str, bytes | None, int], None]
 async def open_bucket(client: Client, bucket: str, replicas: int) -> KeyValue:
     """The bucket, made where it is missing."""
     js = client.jetstream()
-    try:
-        return await js.key_value(bucket)
-    except BucketNotFoundError:
-        pass
     config = KeyValueConfig(
         bucket=bucket,
         storage=StorageType.FILE,
         replicas=replicas,
         republish=RePublish(src=f"$KV.{bucket}.>", dest=f"mirror.{bucket}.>"),
     )
-    try:
-        return await js.create_key_value(config)
-    except BadRequestError:
-        # Another service made it between our two calls.
-        return await js.key_value(bucket)
+    return await ensure(f"KV_{bucket}", lambda: js.key_value(bucket), lambda: js.create_key_value(config))
 
 
 class Mirror:
@@ -131,7 +125,18 @@ class Mirror:
         finally:
             await sub.unsubscribe()
             await js.delete_consumer(f"KV_{self._bucket}", created.name)
-        self._revision = max(self._revision, target)
+        if self._revision < target:
+            await self._check_nothing_follows(js)
+            self._revision = target
+
+    async def _check_nothing_follows(self, js: JetStreamContext) -> None:
+        """Raises TimeoutError when the bucket holds more: the consumer stands on a server that is behind."""
+        try:
+            # Of the leader; a direct get may be answered by one that is behind, too.
+            await js.get_msg(f"KV_{self._bucket}", seq=self._revision + 1, subject=f"$KV.{self._bucket}.>", next=True)
+        except NotFoundError:
+            return
+        raise TimeoutError("the consumer is behind the bucket's leader")
 
     def _take(self, key: str, value: bytes, headers: dict[str, str], revision: int) -> None:
         self._revision = revision
@@ -148,7 +153,7 @@ async def mirror(client: Client, bucket: str, replicas: int, apply: Apply) -> As
     try:
         async with asyncio.TaskGroup() as tasks:
             runner = tasks.create_task(view.run())
-            await view.sync(10)
+            await view.sync(PATIENCE_S)
             try:
                 yield view
             finally:

@@ -2,9 +2,10 @@
 
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
-from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError
+from nats.js.errors import NoStreamResponseError
 
 from livecomments.cursor import Cursor
+from livecomments.ensure import ensure
 from storage.batches import Poison
 
 STREAM = "DEADLETTER"
@@ -26,22 +27,15 @@ class DeadLetters:
 
     async def open(self) -> None:
         """Makes the stream where it is missing."""
-        try:
-            await self._js.stream_info(STREAM)
-        except NotFoundError:
-            config = StreamConfig(
-                name=STREAM,
-                subjects=["deadletter.*.*"],
-                storage=StorageType.FILE,
-                num_replicas=self._replicas,
-                discard=DiscardPolicy.OLD,
-                max_bytes=_MAX_BYTES,
-            )
-            try:
-                await self._js.add_stream(config)
-            except BadRequestError:
-                # Another one made it between our two calls.
-                await self._js.stream_info(STREAM)
+        config = StreamConfig(
+            name=STREAM,
+            subjects=["deadletter.*.*"],
+            storage=StorageType.FILE,
+            num_replicas=self._replicas,
+            discard=DiscardPolicy.OLD,
+            max_bytes=_MAX_BYTES,
+        )
+        await ensure(STREAM, lambda: self._js.stream_info(STREAM), lambda: self._js.add_stream(config))
 
     async def bury(self, shard: int, epoch: str, poison: Poison) -> None:
         """Keeps a copy of the message, once also when it is buried again within two minutes. Raises nats errors."""

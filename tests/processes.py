@@ -99,9 +99,14 @@ class NatsServer(Process):
         self.url = ""
         super().__init__("nats-server", [], data_dir)
 
+    def configured(self, usual: str) -> str:
+        """Its configuration, made of the one that a local instance has."""
+        return usual
+
     def start(self) -> None:
         port = int(self.url.rsplit(":", 1)[1]) if self.url else -1
         config = write_nats_config(self._data_dir, port)
+        config.write_text(self.configured(config.read_text()))
         self.command = [str(nats_server_binary()), "-c", str(config)]
         self.spawn()
         self.url = eventually(lambda: (self.alive() and nats_url(self._data_dir)) or None, "nats-server serves")

@@ -12,6 +12,7 @@ import httpx
 
 from livecomments.local import make_secrets
 from livecomments.settings import Settings
+from tests.cluster import NatsCluster
 from tests.processes import NatsServer, Service, eventually
 from tests.viewers import Viewer
 
@@ -19,7 +20,8 @@ from tests.viewers import Viewer
 class System:
     """Starts on entering, ends on leaving. Each part keeps its port and its data over kill() and start()."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, cluster: NatsCluster | None = None, **settings: str) -> None:
+        """``cluster``: nats-servers that run already, instead of one of its own."""
         make_secrets(data_dir)
         self.data_dir = data_dir
         # Nothing is left out: tests post faster than one can read.
@@ -28,13 +30,15 @@ class System:
         self._key = Settings(data_dir=data_dir).token_key()
         self._open = ExitStack()
         self.nats = NatsServer(data_dir)
+        self._cluster = cluster
         self.client = httpx.Client(timeout=10, trust_env=False)
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             opening.enter_context(self.client)
-            opening.enter_context(self.nats)
-            self._settings["nats_url"] = self.nats.url
+            if self._cluster is None:
+                opening.enter_context(self.nats)
+            self._settings["nats_url"] = (self._cluster or self.nats).url
             self.storage = opening.enter_context(self.service("storage"))
             self._settings["storage_urls"] = self.storage.address
             self.core = opening.enter_context(self.service("core"))

@@ -58,11 +58,11 @@ class TracedNatsServer(NatsServer):
         self.trace = Trace(data_dir / "nats-server.trace")
         self._sync_interval = sync_interval
 
+    def configured(self, usual: str) -> str:
+        assert "sync_interval: always" in usual
+        return usual.replace("sync_interval: always", f"sync_interval: {self._sync_interval}")
+
     def spawn(self) -> None:
-        config = Path(self.command[-1])
-        written = config.read_text()
-        assert "sync_interval: always" in written
-        config.write_text(written.replace("sync_interval: always", f"sync_interval: {self._sync_interval}"))
         self.command = [*self.trace.prefix, *self.command]
         super().spawn()
 

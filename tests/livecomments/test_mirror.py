@@ -1,8 +1,11 @@
 """The mirror of a key-value bucket, against a real nats-server."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerInfo
 
 from livecomments.log import connect, open_log
 from livecomments.mirror import mirror, open_bucket
@@ -55,3 +58,35 @@ async def test_the_log_is_made_once_and_keeps_its_epoch(settings: Settings) -> N
         first, second = await asyncio.gather(open_log(one.jetstream(), settings), open_log(two.jetstream(), settings))
         assert first == second
         assert (await open_log(one.jetstream(), settings)).shards[0].epoch == first.shards[0].epoch
+
+
+async def test_a_mirror_asks_again_where_its_consumer_is_behind_the_bucket(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a server of a cluster that was away: it holds nothing yet of what the leader told."""
+    held: dict[str, bytes | None] = {}
+    add_consumer = JetStreamContext.add_consumer
+    pending: list[int | None] = []
+
+    async def behind_at_first(self: JetStreamContext, *arguments: object, **more: object) -> ConsumerInfo:
+        created = await add_consumer(self, *arguments, **more)  # type: ignore[arg-type]
+        pending.append(created.num_pending)
+        return replace(created, num_pending=0) if len(pending) == 1 else created
+
+    async with connect(settings, "test") as client:
+        await (await open_bucket(client, "things", 1)).put("a", b"1")
+        monkeypatch.setattr(JetStreamContext, "add_consumer", behind_at_first)
+        async with mirror(client, "things", 1, lambda key, value, _: held.update({key: value})):
+            assert held == {"a": b"1"}
+    assert pending == [1, 1]
+
+
+async def test_a_mirror_does_not_wait_for_what_was_purged(settings: Settings) -> None:
+    held: dict[str, bytes | None] = {}
+    async with connect(settings, "test") as client:
+        bucket = await open_bucket(client, "things", 1)
+        await bucket.put("a", b"1")
+        await bucket.put("b", b"2")
+        await client.jetstream().purge_stream("KV_things", subject="$KV.things.b")
+        async with mirror(client, "things", 1, lambda key, value, _: held.update({key: value})):
+            assert held == {"a": b"1"}
