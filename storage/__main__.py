@@ -8,10 +8,10 @@ from datetime import timedelta
 from livecomments.log import connect, open_log
 from livecomments.registry import StreamDirectory, open_directory
 from livecomments.serving import run
+from storage.databases import open_store
 from storage.dead_letters import DeadLetters
 from storage.service import HistoryService
 from storage.settings import StorageSettings
-from storage.sqlite import open_sqlite
 from storage.trim import keep_trimming
 from storage.writer import Writer
 
@@ -25,7 +25,7 @@ async def open_service(settings: StorageSettings) -> AsyncIterator[HistoryServic
         if directory is not None:
             directory.catch_up()
 
-    async with open_sqlite(settings.database_file()) as store, connect(settings, "storage", reconnected) as client:
+    async with open_store(settings) as store, connect(settings, "storage", reconnected) as client:
         js = client.jetstream()
         log = await open_log(js, settings)
         dead_letters = DeadLetters(js, settings.log_replicas)

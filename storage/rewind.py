@@ -14,9 +14,9 @@ from livecomments.backoff import Backoff
 from livecomments.log import connect, epoch_of, shard_name
 from livecomments.settings import SettingsError, load
 from livecomments.telemetry import configure_logging
+from storage.databases import open_store
 from storage.pull import CONSUMER
 from storage.settings import StorageSettings
-from storage.sqlite import open_sqlite
 from storage.store import Store, StoreUnavailable
 from storage.trim import first_since
 
@@ -77,7 +77,7 @@ async def _main(arguments: argparse.Namespace, settings: StorageSettings) -> Non
     if arguments.hours is not None:
         target = timedelta(hours=arguments.hours)
     shards = range(settings.log_shards) if arguments.shard is None else [arguments.shard]
-    async with open_sqlite(settings.database_file()) as store, connect(settings, "rewind") as client:
+    async with open_store(settings) as store, connect(settings, "rewind") as client:
         for shard in shards:
             print(await rewind_to(client.jetstream(), store, shard, target), flush=True)
 

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -161,7 +161,20 @@ def _open(path: Path) -> SqliteStore:
         raise SettingsError(f"setting LIVECOMMENTS_STORAGE_URL: {path}: {error}") from error
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def migrate_file(path: Path) -> tuple[int, int]:
+    """Makes the database or brings it to the newest schema, as opening it does; returns the versions before and after.
+
+    Blocks; raises SettingsError.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        with closing(connection):
+            return _migrate(connection)
+    except (sqlite3.Error, SettingsError) as error:
+        raise SettingsError(f"setting LIVECOMMENTS_STORAGE_URL: {path}: {error}") from error
+
+
+def _migrate(connection: sqlite3.Connection) -> tuple[int, int]:
     """Applies the schema's files that this database has not seen; their number is its version."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     files = sorted(_SCHEMA.glob("*.sql"))
@@ -174,6 +187,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    return version, len(files)
 
 
 @contextmanager

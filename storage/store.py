@@ -13,11 +13,13 @@ from livecomments.cursor import Cursor
 
 
 class StoreUnavailable(Exception):
-    """The database failed, or too many reads wait for it. Nothing was changed; it may work later."""
+    """The database failed, or too many reads wait for it; it may work later. A write may have happened, wholly or in
+    part: repeat it.
+    """
 
 
 class OutOfStep(Exception):
-    """A batch does not follow what is written: applying it would leave a hole. Nothing was changed."""
+    """A batch does not follow what is written: applying it would leave a hole. Readers see nothing of it."""
 
 
 class Place(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -118,11 +120,12 @@ class Store(Protocol):
         """
 
     async def apply(self, batch: Batch) -> int:
-        """Writes a batch and advances the position, both or neither; durable on return.
+        """Writes a batch and advances the position; durable on return.
 
-        Returns how many of its comments are new. A batch that was applied before, wholly or in part, changes nothing
-        that is there: comments come once, deleted ones never again. Raises OutOfStep when the position is of another
-        epoch or lies before ``after_seq``.
+        The position goes no further than what is written, and readers see nothing that lies beyond it. A batch that
+        was applied before, wholly or in part, changes nothing that is there: comments come once, deleted ones never
+        again. Returns how many of its comments are new; after a rewind, those may count that were there already.
+        Raises OutOfStep when the position is of another epoch or lies before ``after_seq``.
         """
 
     async def window(self, shard: int, stream_id: str, after: Place, end_offset_ms: int, limit: int) -> Page:

@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextvars import Context
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from livecomments.local import make_secrets
 from livecomments.settings import Settings
+from tests.cql.server import require_server
+from tests.cql.shared import shared_server
 from tests.processes import NatsServer
 from tests.system import System
 
@@ -52,6 +55,17 @@ def nats_server(data_dir: Path) -> Iterator[NatsServer]:
 def settings(nats_server: NatsServer, data_dir: Path) -> Settings:
     """What all services share, for this test's server and folder."""
     return Settings(nats_url=(nats_server.url,), data_dir=data_dir)
+
+
+@pytest.fixture(scope="session")
+def cql_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Of the CQL server that all workers of this run share; tests take keyspaces of their own."""
+    require_server()
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with shared_server(folder / "cql") as port:
+        yield port
 
 
 @pytest.fixture(scope="session")

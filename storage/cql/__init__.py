@@ -1,0 +1,1 @@
+"""The store over CQL: ScyllaDB, and Cassandra, which speaks the same."""
