@@ -11,14 +11,11 @@ import trio
 from grpc_health.v1 import health_pb2_grpc
 
 from edge.posting import Link, Posts, merge_posts
-from edge.upstream import Metadata, duplex, is_well, open_channel
+from edge.upstream import Metadata, duplex, is_well, open_channel, while_well
 from livecomments.errors import Reason, Refusal
 from livecomments.telemetry import log
 from livecomments.v1.comment_service_pb2_grpc import CommentServiceStub
 from livecomments.v1.stream_service_pb2_grpc import StreamServiceStub
-
-_HEALTH_EVERY_S = 0.5
-"""How often a core is asked whether it is well."""
 
 
 @dataclass(eq=False)
@@ -62,7 +59,7 @@ class Cores:
                     core.is_well = True
                     self.connected.set()
                     log().info("core reached", core=core.address)
-                    both.start_soon(_watch_health, health, both.cancel_scope)
+                    both.start_soon(_cut_when_ill, health, both.cancel_scope)
                     await core.posts.follow(stream)
                     both.cancel_scope.cancel()
                 core.is_well = False
@@ -81,10 +78,8 @@ def _ingest(core: Core, metadata: Metadata) -> AbstractAsyncContextManager[Link]
     return duplex(core.comments.IngestComments, metadata=metadata, merge=merge_posts)
 
 
-async def _watch_health(health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
-    """Cuts the link to a core that is frozen or draining: its connection alone would not tell."""
-    while await is_well(health):  # noqa: ASYNC110 (asks another process)
-        await trio.sleep(_HEALTH_EVERY_S)
+async def _cut_when_ill(health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
+    await while_well(health)
     link.cancel()
 
 

@@ -6,6 +6,7 @@ against 191 µs in grpc.aio, about 50 µs for a streamed message.
 """
 
 import queue
+import random
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -40,6 +41,9 @@ CHANNEL_OPTIONS = (
 )
 
 HEALTH_S = 0.5
+"""A service that does not answer for so long is taken for frozen."""
+_HEALTH_EVERY_S = 0.25
+"""How often one is asked whether it is well, a fifth more or less."""
 _GATHER_MAX = 500
 """Requests that are merged into one message at most."""
 _AT_ONCE = 4
@@ -221,3 +225,11 @@ async def is_well(health: health_pb2_grpc.HealthStub) -> bool:
     except Refusal:
         return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def while_well(health: health_pb2_grpc.HealthStub) -> None:
+    """Returns once a service is not well any more: frozen, draining or gone. A frozen one within 0.8 s, as its
+    connection alone would not tell before the keepalive's 4 s.
+    """
+    while await is_well(health):  # noqa: ASYNC110 (asks another process)
+        await trio.sleep(_HEALTH_EVERY_S * random.uniform(0.8, 1.2))

@@ -1,25 +1,35 @@
-"""Clients that post all the time, as good ones do."""
+"""Clients that post all the time, as good ones do, and what must be true at the end."""
 
 import threading
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import httpx
 
+from tests.processes import Service
 from tests.system import System
+from tests.viewers import Viewer, follow
 
 POSTERS = 4
 
 
 @dataclass
 class Posting:
-    """Good clients that post without a pause: on 503 or a lost connection they repeat with the same key."""
+    """Good clients that post without a pause, or until the stream has ended: on 503 or a lost connection they repeat
+    with the same key.
+    """
 
     system: System
     stream: str
+    edges: Sequence[Service] = ()
+    """Which edges are posted to; none: the system's own."""
     accepted: dict[str, str] = field(default_factory=dict)
     """Text by comment id, as the 202s said."""
+    answered_at: list[float] = field(default_factory=list)
+    """When each was answered, monotonic seconds, rising."""
     failure: str = ""
 
     def __post_init__(self) -> None:
@@ -42,7 +52,8 @@ class Posting:
             assert not thread.is_alive()
 
     def _post(self, number: int) -> None:
-        url = f"{self.system.url}/v1/streams/{self.stream}/comments"
+        edges = self.edges or [self.system.edge]
+        url = f"http://{edges[number % len(edges)].address}/v1/streams/{self.stream}/comments"
         headers = {"Authorization": f"Bearer {self.system.token(f'user-{number}')}"}
         turn = 0
         with httpx.Client(timeout=10, trust_env=False) as client:
@@ -56,10 +67,31 @@ class Posting:
                         self._stop.wait(0.02)
                         continue
                     if answer.status_code == 202:
+                        self.answered_at.append(time.monotonic())
                         self.accepted[answer.json()["comment_id"]] = text
                         break
+                    if answer.json().get("reason") == "STREAM_ENDED":
+                        return
                     if answer.status_code != 503:
                         self.failure = answer.text
                         return
                     # A good client would wait as long as Retry-After says; this one wants trouble.
                     self._stop.wait(0.02)
+
+
+def check_once(system: System, posting: Posting, viewers: list[Viewer]) -> None:
+    """All that was accepted is in each feed once, in one order, and once in history."""
+    assert not posting.failure
+    follow(
+        viewers,
+        lambda: all(posting.accepted.keys() <= set(viewer.ids()) for viewer in viewers),
+        "everyone sees all that was accepted",
+    )
+    assert {event.data["recovered"] for v in viewers for event in v.events[1:] if event.name == "snapshot"} <= {True}
+    order = viewers[0].ids()
+    assert len(order) == len(set(order)), "nobody sees a comment twice"
+    assert all(viewer.ids() == order for viewer in viewers), "all see one order"
+    # What was never confirmed may be there, but whatever is there is there once.
+    assert len(viewers[0].texts()) == len(set(viewers[0].texts())), "a repeated post is one comment"
+    stored = system.stored(posting.stream, lambda comments: len(comments) >= len(order))
+    assert [comment["comment_id"] for comment in stored] == order, "the replay is the same"

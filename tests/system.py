@@ -1,4 +1,4 @@
-"""The whole system for tests: nats-server, core, storage, fanout and one edge, each a real process."""
+"""The whole system for tests: nats-server, cores, storages, fanouts and one edge, each a real process."""
 
 import json
 import time
@@ -20,9 +20,19 @@ from tests.viewers import Viewer
 class System:
     """Starts on entering, ends on leaving. Each part keeps its port and its data over kill() and start()."""
 
-    def __init__(self, data_dir: Path, cluster: NatsCluster | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        cluster: NatsCluster | None = None,
+        *,
+        cores: int = 1,
+        fanouts: int = 1,
+        storages: int = 1,
+        **settings: str,
+    ) -> None:
         """``cluster``: nats-servers that run already, instead of one of its own."""
         make_secrets(data_dir)
+        self._count = {"core": cores, "fanout": fanouts, "storage": storages}
         self.data_dir = data_dir
         # Nothing is left out: tests post faster than one can read.
         quick = {"drain_s": "1", "edge_drain_s": "0.2", "edge_max_comments_per_second": "0"}
@@ -39,12 +49,9 @@ class System:
             if self._cluster is None:
                 opening.enter_context(self.nats)
             self._settings["nats_url"] = (self._cluster or self.nats).url
-            self.storage = opening.enter_context(self.service("storage"))
-            self._settings["storage_urls"] = self.storage.address
-            self.core = opening.enter_context(self.service("core"))
-            self.fanout = opening.enter_context(self.service("fanout"))
-            self._settings["core_urls"] = self.core.address
-            self._settings["fanout_urls"] = self.fanout.address
+            self.storages = self._several("storage", opening)
+            self.cores = self._several("core", opening)
+            self.fanouts = self._several("fanout", opening)
             self.edge = opening.enter_context(self.service("edge"))
             self.ready()
             self._open = opening.pop_all()
@@ -52,6 +59,28 @@ class System:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def _several(self, name: str, opening: ExitStack) -> list[Service]:
+        """Starts as many of a kind as there shall be; those that come later know them."""
+        instances = ["", *(f"-{number}" for number in range(2, self._count[name] + 1))]
+        services = [opening.enter_context(self.service(name, instance)) for instance in instances]
+        self._settings[f"{name}_urls"] = ",".join(service.address for service in services)
+        return services
+
+    @property
+    def core(self) -> Service:
+        """The only one, or the first."""
+        return self.cores[0]
+
+    @property
+    def fanout(self) -> Service:
+        """The only one, or the first."""
+        return self.fanouts[0]
+
+    @property
+    def storage(self) -> Service:
+        """The only one, or the first."""
+        return self.storages[0]
 
     def service(self, name: str, instance: str = "", **settings: str) -> Service:
         """One more process of a kind; enter it to start it."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.posting import Posting
+from tests.posting import Posting, check_once
 from tests.system import System
 from tests.viewers import follow
 
@@ -57,22 +57,7 @@ def test_nothing_accepted_is_lost_or_doubled_when_a_part_is_killed(
                 during = len(posting.accepted)
                 follow(viewers, lambda n=during: len(posting.accepted) > n + 100, "posting goes on after the kill")
             posting.stop()
-        assert not posting.failure
-        follow(
-            viewers,
-            lambda: all(posting.accepted.keys() <= set(viewer.ids()) for viewer in viewers),
-            "everyone sees all that was accepted",
-        )
-        assert {event.data["recovered"] for v in viewers for event in v.events[1:] if event.name == "snapshot"} <= {
-            True
-        }
-        order = viewers[0].ids()
-        assert len(order) == len(set(order)), "nobody sees a comment twice"
-        assert all(viewer.ids() == order for viewer in viewers), "all see one order"
-        # What was never confirmed may be there, but whatever is there is there once.
-        assert len(viewers[0].texts()) == len(set(viewers[0].texts())), "a repeated post is one comment"
-        stored = mortal.stored(stream, lambda comments: len(comments) >= len(order))
-        assert [comment["comment_id"] for comment in stored] == order, "the replay is the same"
+        check_once(mortal, posting, viewers)
     finally:
         for viewer in viewers:
             viewer.disconnect()
