@@ -28,6 +28,7 @@ relay_breaks = Counter("livecomments_edge_relay_breaks_total", "Relay streams th
 round_seconds = Histogram("livecomments_edge_round_seconds", "One write to all viewers of a stream", buckets=_LATENCY_S)
 accept_failures = Counter("livecomments_edge_accept_failures_total", "Connections that could not be accepted", ["why"])
 handshakes = Counter("livecomments_edge_tls_handshakes_total", "TLS handshakes, by how they went", ["outcome"])
+merged_reads = Counter("livecomments_edge_merged_reads_total", "Reads answered by an identical one under way")
 backfills = Counter("livecomments_edge_backfills_total", "Ranges asked of fanout for resumes", ["outcome"])
 
 

@@ -6,9 +6,9 @@ import msgspec
 
 from edge.grpc_web import BINARY, TEXT
 from edge.intake import PostComment, Posted
+from edge.pages import RecentPage, ReplayPage
 from edge.polling import PollAnswer
 from edge.reasons import MEANINGS
-from edge.routes.comments import RecentPage, ReplayPage
 from edge.routes.moderation import PinComment
 from edge.routes.streams import ChangeStream, CreateStream, EndStream, StreamPage
 from edge.shapes import CommentShape, StreamShape

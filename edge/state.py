@@ -20,10 +20,10 @@ from edge.expiry import Stay, stay_from
 from edge.feeds import Feeds, open_feeds
 from edge.limits import AddressLimit
 from edge.memory import Limits
+from edge.pages import Pages, open_pages
 from edge.session import SessionLimits
 from edge.sessions import Sessions
 from edge.settings import EdgeSettings
-from edge.storages import Storages
 from edge.upstream import Metadata
 from edge.workers import Workers
 from livecomments.errors import Reason, Refusal
@@ -47,7 +47,7 @@ class Edge:
     addresses: AddressLimit
     cores: Cores
     feeds: Feeds
-    storages: Storages
+    pages: Pages
     broadcast: Broadcast
     sessions: Sessions
     talks: trio.Nursery
@@ -111,30 +111,27 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
         workers.name,
         SessionLimits(settings.edge_session_max_streams, settings.edge_backlog_bytes, settings.edge_resume_max_bytes),
     )
-    storages = Storages(settings.storage_urls)
-    try:
-        async with (
-            open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
-            open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
-            trio.open_nursery() as talks,
-        ):
-            yield Edge(
-                settings,
-                workers,
-                service,
-                Authenticator(settings.token_key()),
-                Proxies(settings.edge_trusted_hops, settings.edge_forwarded_header),
-                AddressLimit(settings.edge_address_rate, settings.edge_address_burst),
-                cores,
-                feeds,
-                storages,
-                broadcast,
-                sessions,
-                talks,
-            )
-            talks.cancel_scope.cancel()
-    finally:
-        storages.close()
+    async with (
+        open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
+        open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
+        open_pages(settings.storage_urls) as pages,
+        trio.open_nursery() as talks,
+    ):
+        yield Edge(
+            settings,
+            workers,
+            service,
+            Authenticator(settings.token_key()),
+            Proxies(settings.edge_trusted_hops, settings.edge_forwarded_header),
+            AddressLimit(settings.edge_address_rate, settings.edge_address_burst),
+            cores,
+            feeds,
+            pages,
+            broadcast,
+            sessions,
+            talks,
+        )
+        talks.cancel_scope.cancel()
 
 
 def this_edge() -> Edge:

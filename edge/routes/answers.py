@@ -1,12 +1,15 @@
 """JSON answers."""
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 from quart import Response, request
 
 from edge.headers import names_etag
+from edge.pages import Page
 from edge.shapes import encode
+
+REPLAY_MAX_AGE_S = 30
+"""A deleted comment is gone from caches after so long."""
 
 
 def answer(data: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -17,16 +20,14 @@ def answer(data: object, status: int = 200, headers: Mapping[str, str] | None = 
     return response
 
 
-def cacheable(data: object, content: object, max_age_s: int) -> Response:
-    """JSON that anyone may keep for a while and then ask for by ETag, which changes when ``content`` does.
-
-    The ETag is a weak one (RFC 9110, section 8.8.1): what else ``data`` says may change meanwhile.
-    """
-    etag = f'"{blake2b(encode(content), digest_size=12).hexdigest()}"'
-    if names_etag(request.headers.get("If-None-Match"), etag):
-        response = Response(b"", 304, content_type="application/json")
-    else:
-        response = Response(encode(data), content_type="application/json")
-    response.headers["ETag"] = f"W/{etag}"
-    response.headers["Cache-Control"] = f"public, max-age={max_age_s}"
+def page_answer(page: Page) -> Response:
+    """A page of comments. Where anyone may keep it, only for a while, to ask by its ETag then."""
+    if not page.etag:
+        response = Response(page.body, content_type="application/json")
+        response.headers["Cache-Control"] = "no-store"
+        return response
+    is_known = names_etag(request.headers.get("If-None-Match"), page.etag)
+    response = Response(b"" if is_known else page.body, 304 if is_known else 200, content_type="application/json")
+    response.headers["ETag"] = f"W/{page.etag}"
+    response.headers["Cache-Control"] = f"public, max-age={REPLAY_MAX_AGE_S}"
     return response

@@ -2,18 +2,16 @@
 
 import random
 
-import msgspec
 from quart import Blueprint, Response, request
 
 from edge.headers import feed_encoding
 from edge.intake import draft_of, take_post
 from edge.polling import WAIT_MAX_S, PollWish, poll
 from edge.requests import Query
-from edge.routes.answers import answer, cacheable
+from edge.routes.answers import answer, page_answer
 from edge.routes.event_stream import answer_feed
 from edge.routes.watching import watch_here
 from edge.server import hand_off_connection
-from edge.shapes import CommentShape, comment_shapes
 from edge.state import body, identify, on_behalf, sender_address, this_edge
 from edge.subscribe import SUBSCRIBE_PARAMETERS, Wish, read_selection
 from livecomments.errors import Reason, Refusal
@@ -21,27 +19,8 @@ from livecomments.v1 import history_service_pb2 as history
 
 comments = Blueprint("comments", __name__)
 
-REPLAY_MAX_AGE_S = 30
-"""A deleted comment is gone from caches after so long."""
 _HOUR_MS = 3_600_000
 _YEARS_MS = 999_999_999_000
-
-
-class ReplayPage(msgspec.Struct, omit_defaults=True):
-    """A page of a replay window, in the log's order."""
-
-    comments: list[CommentShape]
-    through_cursor: str
-    complete: bool
-    next_pagination_token: str | None = None
-
-
-class RecentPage(msgspec.Struct, omit_defaults=True):
-    """The latest comments, oldest first."""
-
-    comments: list[CommentShape]
-    cursor: str
-    oldest_cursor: str | None = None
 
 
 @comments.post("/v1/streams/<stream_id>/comments")
@@ -72,23 +51,14 @@ async def replay(stream_id: str) -> Response:
     if "since" in request.args:
         return await _poll(stream_id)
     query = Query(request.args.to_dict(flat=False), frozenset({"start_time", "duration", "limit", "pagination_token"}))
-    page = await this_edge().storages.read(
-        lambda stub: stub.ListComments,
-        history.ListCommentsRequest(
-            stream_id=stream_id,
-            start_offset_ms=query.milliseconds("start_time", 0, 0, _YEARS_MS),
-            duration_ms=query.milliseconds("duration", 60_000, 1, _HOUR_MS),
-            page_size=query.integer("limit", 200, 1, 1_000),
-            page_token=query.text("pagination_token"),
-        ),
-        on_behalf(),
+    wanted = history.ListCommentsRequest(
+        stream_id=stream_id,
+        start_offset_ms=query.milliseconds("start_time", 0, 0, _YEARS_MS),
+        duration_ms=query.milliseconds("duration", 60_000, 1, _HOUR_MS),
+        page_size=query.integer("limit", 200, 1, 1_000),
+        page_token=query.text("pagination_token"),
     )
-    shape = ReplayPage(comment_shapes(page.comments), page.through_cursor, page.complete, page.next_page_token or None)
-    # A request with a token may have opened a private stream: what it brought is nobody else's.
-    if page.complete and "Authorization" not in request.headers:
-        # Not by through_cursor: that moves with all that is written, also of other streams.
-        return cacheable(shape, (shape.comments, shape.next_pagination_token), REPLAY_MAX_AGE_S)
-    return answer(shape)
+    return page_answer(await this_edge().pages.replay(wanted, on_behalf()))
 
 
 async def _poll(stream_id: str) -> Response:
@@ -106,11 +76,7 @@ async def _poll(stream_id: str) -> Response:
 async def recent(stream_id: str) -> Response:
     """The latest comments, and backwards from there."""
     query = Query(request.args.to_dict(flat=False), frozenset({"limit", "cursor"}))
-    asked = history.ListRecentCommentsRequest(
+    wanted = history.ListRecentCommentsRequest(
         stream_id=stream_id, page_size=query.integer("limit", 100, 1, 200), page_token=query.text("cursor")
     )
-    try:
-        page = await this_edge().storages.read(lambda stub: stub.ListRecentComments, asked, on_behalf())
-    except Refusal as refusal:
-        raise refusal.renamed({"page_token": "cursor"}) from refusal
-    return answer(RecentPage(comment_shapes(page.comments), page.through_cursor, page.next_page_token or None))
+    return page_answer(await this_edge().pages.recent(wanted, on_behalf()))

@@ -1,18 +1,21 @@
-"""The database is away, or storage is frozen: reads that need it are refused in time, and live goes on."""
+"""Reads while the database is away or storage is frozen: merged, and refused in time; and live goes on."""
 
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
 from livecomments.errors import Reason
 from tests.e2e.test_errors import refused
+from tests.processes import eventually
 from tests.system import System
 from tests.viewers import Viewer
 
+READERS = 20
 Outage = Callable[[System], AbstractContextManager[None]]
 BOUND_S = 15
 """A read is refused after 5 s; the machine may be busy."""
@@ -84,3 +87,28 @@ def _begins_with(viewer: Viewer, texts: list[str]) -> None:
     assert [comment["text"] for comment in snapshot.data["comments"]] == texts
     # Nothing of the feed is late or missing: only what is older than the log's tail.
     assert snapshot.data["degraded"] is False
+
+
+@pytest.mark.parametrize("read", [("ListComments", "?start_time=0"), ("ListRecentComments", "/recent?limit=3")])
+def test_identical_reads_at_one_edge_cause_one_read_of_the_store(own: System, read: tuple[str, str]) -> None:
+    method, query = read
+    stream = own.create_stream()
+    own.post(stream, "here")
+    own.stored(stream, lambda comments: len(comments) == 1)
+    sample = f'livecomments_storage_store_reads_total{{method="{method}"}}'
+    reads, merged = own.storage.metric(sample), own.edge.metric("livecomments_edge_merged_reads_total")
+    request = f"GET /v1/streams/{stream}/comments{query} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n".encode()
+    host, port = own.edge.address.split(":")
+    with ExitStack() as opened:
+        callers = [
+            opened.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(READERS)
+        ]
+        with frozen(own):
+            for caller in callers:
+                caller.sendall(request)
+            eventually(
+                lambda: own.edge.metric("livecomments_edge_merged_reads_total") - merged == READERS - 1, "they wait"
+            )
+        answers = [b"".join(iter(lambda caller=caller: caller.recv(1 << 16), b"")) for caller in callers]
+    assert all(answer.startswith(b"HTTP/1.1 200") and b'"here"' in answer for answer in answers)
+    assert own.storage.metric(sample) == reads + 1
