@@ -5,10 +5,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import grpc
 import uvloop
@@ -21,6 +21,7 @@ from livecomments.refusals import RefusalInterceptor
 from livecomments.settings import Settings, SettingsError, load, split_address
 from livecomments.telemetry import MetricsServer, configure_logging, log
 
+_PARTS_EVERY_S = 1.0
 MESSAGE_MAX_BYTES = 16 * 1024 * 1024
 SERVER_OPTIONS = (
     # Otherwise a second process could take the same port in silence.
@@ -47,6 +48,14 @@ class Mounted(Protocol):
 
     def drain(self) -> None:
         """Refuses new work with DRAINING from now on and lets long streams end; called before the server stops."""
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """A service of which something may fail while the rest serves."""
+
+    def parts(self) -> Mapping[str, bool]:
+        """By the name under which grpc.health.v1 tells of it: is it well? Asked once a second."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -100,12 +109,24 @@ async def _serve(name: str, settings: S, open_service: Open[S]) -> None:
             log().info("serving", listen=address, metrics=metrics.address)
             if settings.ports_file is not None:
                 write_ports(settings.ports_file, listen=address, metrics=metrics.address)
-            await stop.wait()
+            await _tell_parts(service, state, stop)
             log().info("draining")
             await state.enter_graceful_shutdown()
             service.drain()
             await server.stop(settings.drain_s)
     log().info("stopped")
+
+
+async def _tell_parts(service: Mounted, state: health.aio.HealthServicer, stop: asyncio.Event) -> None:
+    """Until ``stop`` is set."""
+    while not stop.is_set():
+        if isinstance(service, InParts):
+            for part, is_well in service.parts().items():
+                serving = health_pb2.HealthCheckResponse.SERVING
+                await state.set(part, serving if is_well else health_pb2.HealthCheckResponse.NOT_SERVING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PARTS_EVERY_S if isinstance(service, InParts) else None):
+                await stop.wait()
 
 
 def write_ports(path: Path, **facts: object) -> None:

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from livecomments.cursor import Cursor
+from livecomments.errors import Refusal
+from livecomments.stream_ids import check_stream_id
 from livecomments.v1.comment_pb2 import Comment, EventBatch
 from storage.comment_ids import posted_at_of
 from storage.store import Batch, Deletion, End, Place, StoredComment
+
+_OFFSET_MAX_MS = 2**48
+"""No two times of a UUIDv7 are further apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ def batch_of(shard: int, position: Cursor, messages: Iterable[LogMessage]) -> tu
         through_seq = message.seq
         try:
             rows = _rows(message)
-        except (DecodeError, ValueError) as error:
+        except (DecodeError, ValueError, Refusal) as error:
             poisons.append(Poison(message, str(error)))
             continue
         for row in rows:
@@ -62,6 +67,7 @@ def batch_of(shard: int, position: Cursor, messages: Iterable[LogMessage]) -> tu
 
 
 def _rows(message: LogMessage) -> list[StoredComment | Deletion | End]:
+    check_stream_id(message.stream_id)
     rows: list[StoredComment | Deletion | End] = []
     for index, event in enumerate(EventBatch.FromString(message.data).events):
         match event.WhichOneof("kind"):
@@ -79,6 +85,10 @@ def _stored(comment: Comment, message: LogMessage, index: int) -> StoredComment:
     if posted_at_of(comment.comment_id) != comment.posted_at_ms:
         # It could be neither found by its id nor deleted.
         raise ValueError(f"comment {comment.comment_id}: its id does not tell its posted_at_ms")
+    if comment.stream_id != message.stream_id:
+        raise ValueError(f"comment {comment.comment_id}: of the stream {comment.stream_id!r}")
+    if abs(comment.offset_ms) > _OFFSET_MAX_MS:
+        raise ValueError(f"comment {comment.comment_id}: offset_ms {comment.offset_ms}")
     return StoredComment(
         message.stream_id,
         Place(comment.offset_ms, message.seq, index),

@@ -16,9 +16,30 @@ BATCH_MESSAGES = Histogram(
 WRITE_FAILURES = Counter(
     "livecomments_storage_write_failures_total", "Writes that the database refused; each is repeated."
 )
-LAG_MESSAGES = Gauge("livecomments_storage_writer_lag_messages", "Log messages not yet written.", ["shard"])
+LAG_MESSAGES = Gauge(
+    "livecomments_storage_writer_lag_messages",
+    "Log messages not yet written, looked up once a second and as the writer goes; each storage tells of all shards.",
+    ["shard"],
+)
 LAG_SECONDS = Gauge(
-    "livecomments_storage_writer_lag_seconds", "Age of the oldest message at hand that is not yet written.", ["shard"]
+    "livecomments_storage_writer_lag_seconds",
+    "Age of the oldest log message that is not yet written; grows while the database is down.",
+    ["shard"],
+)
+WRITING = Gauge(
+    "livecomments_storage_writer_active", "1 where this storage writes the shard, 0 where another one does.", ["shard"]
+)
+STALLED = Gauge(
+    "livecomments_storage_writer_stalled",
+    "1 while the database takes nothing of the shard, or does not answer; the log keeps what it has.",
+    ["shard"],
+)
+LOG_FILLED = Gauge(
+    "livecomments_storage_log_filled_ratio", "Share of LOG_BYTES that a shard takes; at 1 posts are refused.", ["shard"]
+)
+DEAD_LETTERS_WAITING = Gauge(
+    "livecomments_storage_dead_letters_waiting",
+    "Dead letters in files of the data folder, as the stream DEADLETTER did not take them.",
 )
 DEAD_LETTERS = Counter(
     "livecomments_storage_dead_letters_total",
@@ -26,7 +47,11 @@ DEAD_LETTERS = Counter(
     ["shard"],
 )
 NEW_EPOCHS = Counter("livecomments_storage_new_epochs_total", "Shards whose log began a new life.", ["shard"])
-TRIMMED = Counter("livecomments_storage_trimmed_messages_total", "Log messages purged, written and old.", ["shard"])
+TRIMMED = Counter(
+    "livecomments_storage_trimmed_messages_total",
+    "Log messages purged: written, and old or in the way.",
+    ["shard"],
+)
 READS = Counter(
     "livecomments_storage_reads_total", "Calls of HistoryService by outcome (OK or a reason).", ["method", "outcome"]
 )

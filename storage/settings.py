@@ -54,6 +54,10 @@ class StorageSettings(Settings):
     """How long the log keeps what is written, hours; what is not written stays in any case. Not below six minutes:
     core and fanout read the last minutes from the log.
     """
+    log_full_keeps_minutes: Annotated[float, Field(ge=0)] = 3.0
+    """What a full log keeps although it is written, minutes; older messages make room at once. With less than two a
+    core that takes a stream over may not know a repeated Idempotency-Key.
+    """
 
     @field_validator("storage_url")
     @classmethod

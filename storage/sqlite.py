@@ -11,7 +11,7 @@ from typing import TypeVar
 from livecomments.cursor import Cursor
 from livecomments.settings import SettingsError
 from storage.readers import Readers
-from storage.store import Batch, OutOfStep, Page, Place, StoredComment, StoreUnavailable
+from storage.store import Batch, NotStorable, OutOfStep, Page, Place, StoredComment, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ def _migrate(connection: sqlite3.Connection) -> tuple[int, int]:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
-    """Commits, or rolls back what failed; sqlite3's errors become StoreUnavailable."""
+    """Commits, or rolls back what failed; sqlite3's errors become StoreUnavailable, or NotStorable."""
     try:
         try:
             connection.execute(begin)
@@ -202,6 +202,8 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
             # A full disk may have ended the transaction already.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+    except (sqlite3.DataError, sqlite3.IntegrityError, OverflowError) as error:
+        raise NotStorable(f"{type(error).__name__}: {error}") from error
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -22,6 +22,10 @@ class OutOfStep(Exception):
     """A batch does not follow what is written: applying it would leave a hole. Readers see nothing of it."""
 
 
+class NotStorable(Exception):
+    """The database will never take a row of this batch, however often it is asked. Nothing was changed."""
+
+
 class Place(msgspec.Struct, frozen=True, order=True, gc=False):
     """Where a comment stands in its stream; places rise in the log's order."""
 
@@ -125,7 +129,7 @@ class Store(Protocol):
         The position goes no further than what is written, and readers see nothing that lies beyond it. A batch that
         was applied before, wholly or in part, changes nothing that is there: comments come once, deleted ones never
         again. Returns how many of its comments are new; after a rewind, those may count that were there already.
-        Raises OutOfStep when the position is of another epoch or lies before ``after_seq``.
+        Raises OutOfStep when the position is of another epoch or lies before ``after_seq``, and NotStorable.
         """
 
     async def window(self, shard: int, stream_id: str, after: Place, end_offset_ms: int, limit: int) -> Page:

@@ -1,21 +1,19 @@
-"""Keeps the log short: what is both written and old is purged from it."""
+"""Keeps the log short: what is written is purged from it when it is old, or in the way of new messages."""
 
-import asyncio
-import random
-from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+import math
+from datetime import datetime
 
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 
+from livecomments.cursor import Cursor
 from livecomments.log import epoch_of, shard_name
-from livecomments.telemetry import log
-from storage import metrics
-from storage.store import Store, StoreUnavailable
+from storage.store import Store
 
-_EVERY_S = 300.0
 _CONSUMER_GONE_AFTER_S = 5.0
+_ROOM_SHARE = 0.1
+_ROOM_BYTES = 2 * 1024 * 1024
+"""With less room than this share of the log, or these few of core's largest batches, it is nearly full."""
 
 
 async def trim(js: JetStreamContext, store: Store, shard: int, older_than: datetime) -> int:
@@ -23,12 +21,42 @@ async def trim(js: JetStreamContext, store: Store, shard: int, older_than: datet
 
     Never a message that is not written: when the store knows another epoch, or none, nothing is purged.
     """
-    stream = shard_name(shard)
-    info = await js.stream_info(stream)
-    written = await store.position(shard)
+    info = await js.stream_info(shard_name(shard))
+    return await _purge(js, info, await store.position(shard), info.state.messages, older_than)
+
+
+async def make_room(js: JetStreamContext, store: Store, shard: int, older_than: datetime, info: StreamInfo) -> int:
+    """The same for a log that is nearly full, the oldest messages first and no more than make room for a while.
+
+    ``info``: what the log looks like now. A log with room enough is left alone.
+    """
+    state = info.state
+    needed = messages_in_the_way(state.messages, state.bytes, info.config.max_bytes or -1)
+    return await _purge(js, info, await store.position(shard), needed, older_than) if needed else 0
+
+
+def messages_in_the_way(messages: int, size: int, max_bytes: int) -> int:
+    """How many of the oldest messages have to go so that there is twice the room at which a log is nearly full; 0 for
+    one that is not, or has no limit (-1). They are taken to be of one size. ``size`` and ``max_bytes``: bytes.
+    """
+    room = max(_ROOM_SHARE * max_bytes, _ROOM_BYTES)
+    if max_bytes <= 0 or messages == 0 or max_bytes - size >= room:
+        return 0
+    return min(messages, math.ceil((2 * room - (max_bytes - size)) / (size / messages)))
+
+
+async def _purge(
+    js: JetStreamContext, info: StreamInfo, written: Cursor | None, most: int, older_than: datetime
+) -> int:
+    """``most``: messages."""
+    stream = info.config.name
+    assert stream is not None
     if written is None or written.epoch != epoch_of(info):
         return 0
-    keep_from = min(written.seq + 1, await first_since(js, stream, older_than))
+    keep_from = min(written.seq + 1, info.state.first_seq + most)
+    if keep_from <= info.state.first_seq:
+        return 0
+    keep_from = min(keep_from, await first_since(js, stream, older_than))
     if keep_from <= info.state.first_seq:
         return 0
     await js.purge_stream(stream, seq=keep_from)
@@ -52,18 +80,3 @@ async def first_since(js: JetStreamContext, stream: str, moment: datetime) -> in
     await js.delete_consumer(stream, created.name)
     assert created.delivered is not None
     return created.delivered.stream_seq + 1
-
-
-async def keep_trimming(js: JetStreamContext, store: Store, shards: int, keep: timedelta) -> NoReturn:
-    """Trims all shards about every five minutes; a failure is logged, and left to the next time."""
-    while True:
-        await asyncio.sleep(_EVERY_S * random.uniform(0.8, 1.2))
-        for shard in range(shards):
-            try:
-                purged = await trim(js, store, shard, datetime.now(UTC) - keep)
-            except (NatsError, TimeoutError, StoreUnavailable) as error:
-                log().warning("the log could not be trimmed", shard=shard, error=repr(error))
-                continue
-            if purged:
-                metrics.TRIMMED.labels(shard).inc(purged)
-                log().info("trimmed the log", shard=shard, messages=purged)

@@ -14,11 +14,12 @@ from livecomments.cursor import Cursor
 from livecomments.log import Shard, open_log
 from livecomments.settings import Settings
 from storage.dead_letters import DeadLetters
+from storage.lag import Lag
 from storage.pull import CONSUMER
 from storage.rewind import rewind
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.store import FIRST, LAST, Batch
-from storage.trim import trim
+from storage.trim import make_room, trim
 from storage.writer import Writer
 from tests.storage.broadcast import comment_at, posted, until
 
@@ -72,6 +73,25 @@ async def test_trimming_keeps_what_is_young(js: JetStreamContext, shard: Shard, 
     assert await first_seq(js, shard) == 3
 
 
+async def test_a_log_that_is_nearly_full_makes_room_of_what_is_written_and_not_too_young(
+    js: JetStreamContext, shard: Shard, store: SqliteStore
+) -> None:
+    async def make_room_in(max_bytes: int, older_than: datetime) -> int:
+        info = await js.stream_info(shard.name)
+        info.config.max_bytes = max_bytes
+        return await make_room(js, store, 0, older_than, info)
+
+    await store.adopt(0, shard.epoch)
+    assert await make_room_in(1024 * 1024, DISTANT) == 0
+    await store.apply(Batch(0, shard.epoch, 0, 5))
+    assert await make_room_in(1024**3, DISTANT) == 0
+    young = (await js.get_msg(shard.name, seq=4)).time
+    assert young is not None
+    assert await make_room_in(1024 * 1024, young) == 3
+    assert await make_room_in(1024 * 1024, DISTANT) == 2
+    assert await first_seq(js, shard) == 6
+
+
 async def test_a_log_that_the_database_knows_under_another_epoch_is_not_trimmed(
     js: JetStreamContext, shard: Shard, store: SqliteStore
 ) -> None:
@@ -93,11 +113,11 @@ async def test_a_log_trimmed_to_nothing_goes_on_with_its_numbers(
 async def test_a_rewind_brings_lost_rows_back_while_the_writer_runs(
     client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore, data_dir: Path
 ) -> None:
-    await _write_all(client, js, store, shard)
+    await _write_all(client, store, shard, data_dir)
     before = (await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments
     assert len(before) == 6
     async with asyncio.TaskGroup() as tasks:
-        writing = tasks.create_task(Writer(client, store, DeadLetters(js, 1), 0).run())
+        writing = tasks.create_task(Writer(client, store, DeadLetters(client, 1, data_dir / "letters"), 0, Lag()).run())
 
         async def pulling() -> bool:
             return bool((await js.consumer_info(shard.name, CONSUMER)).num_waiting)
@@ -117,28 +137,28 @@ async def test_a_rewind_brings_lost_rows_back_while_the_writer_runs(
 
 
 async def test_a_log_that_came_back_shorter_is_written_again(
-    client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore
+    client: Client, shard: Shard, store: SqliteStore, data_dir: Path
 ) -> None:
     await store.adopt(0, shard.epoch)
     await store.apply(Batch(0, shard.epoch, 0, 100))
-    await _write_all(client, js, store, shard)
+    await _write_all(client, store, shard, data_dir)
     assert len((await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments) == 6
 
 
 async def test_a_database_that_comes_late_gets_what_the_log_still_has(
-    client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore
+    client: Client, js: JetStreamContext, shard: Shard, store: SqliteStore, data_dir: Path
 ) -> None:
     await js.purge_stream(shard.name, seq=4)
-    await _write_all(client, js, store, shard)
+    await _write_all(client, store, shard, data_dir)
     comments = (await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments
     assert [comment.place.seq for comment in comments] == [4, 5, 6]
 
 
-async def _write_all(client: Client, js: JetStreamContext, store: SqliteStore, shard: Shard) -> None:
+async def _write_all(client: Client, store: SqliteStore, shard: Shard, data_dir: Path) -> None:
     async def written() -> bool:
         return (await store.position(0)) == Cursor(shard.epoch, 6)
 
     async with asyncio.TaskGroup() as tasks:
-        writing = tasks.create_task(Writer(client, store, DeadLetters(js, 1), 0).run())
+        writing = tasks.create_task(Writer(client, store, DeadLetters(client, 1, data_dir / "letters"), 0, Lag()).run())
         await until(written, "the log is written")
         writing.cancel()
