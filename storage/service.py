@@ -1,10 +1,9 @@
 """HistoryService: who may read what, and answers from the store."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
@@ -31,13 +30,11 @@ from storage import metrics
 from storage.arguments import comment_posted_at, recent_of, stream_id_of, window_of
 from storage.batches import comment_of
 from storage.coalesce import Coalescer
-from storage.store import FIRST, LAST, Page, Store, StoreUnavailable
+from storage.reads import from_store, jittered_ms
+from storage.store import FIRST, LAST, Page, Store
 
-T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
-READ_S = 2.0
-"""How long the database may take for one read, the wait for its turn included; then whoever waits is refused."""
 _EXPORT_CHUNK = 500
 
 
@@ -68,7 +65,7 @@ class HistoryService(HistoryServiceServicer):
             posted_at_ms = comment_posted_at(request.comment_id)
             stream = await self._readable(stream_id)
             offset_ms = posted_at_ms - stream.started_at_ms
-            found = await _stored("GetComment", self._store.get(stream_id, offset_ms, request.comment_id))
+            found = await from_store("GetComment", self._store.get(stream_id, offset_ms, request.comment_id))
             if found is None:
                 raise Refusal(Reason.COMMENT_NOT_FOUND, "there is no such comment in this stream")
             return GetCommentResponse(comment=comment_of(found))
@@ -80,7 +77,7 @@ class HistoryService(HistoryServiceServicer):
             shard = self._shards.shard_of(asked.stream_id).number
             page = await self._pages.read(
                 asked,
-                lambda: _stored(
+                lambda: from_store(
                     "ListComments",
                     self._store.window(shard, asked.stream_id, asked.after, asked.end_offset_ms, asked.limit),
                 ),
@@ -101,7 +98,7 @@ class HistoryService(HistoryServiceServicer):
             shard = self._shards.shard_of(asked.stream_id).number
             page = await self._pages.read(
                 asked,
-                lambda: _stored(
+                lambda: from_store(
                     "ListRecentComments", self._store.recent(shard, asked.stream_id, asked.before, asked.limit)
                 ),
             )
@@ -123,7 +120,7 @@ class HistoryService(HistoryServiceServicer):
             while more:
                 self._refuse_when_draining()
                 chunk = self._store.window(shard, stream_id, after, LAST.offset_ms, _EXPORT_CHUNK)
-                page = await _stored("ExportComments", chunk)
+                page = await from_store("ExportComments", chunk)
                 if page.comments:
                     yield ExportCommentsResponse(comments=map(comment_of, page.comments))
                     after = page.comments[-1].place
@@ -144,7 +141,7 @@ class HistoryService(HistoryServiceServicer):
 
     def _refuse_when_draining(self) -> None:
         if self._draining:
-            raise Refusal(Reason.DRAINING, "this server is going away", retry_after_ms=_jittered_ms())
+            raise Refusal(Reason.DRAINING, "this server is going away", retry_after_ms=jittered_ms())
 
     @contextmanager
     def _measured(self, method: str) -> Iterator[None]:
@@ -163,18 +160,3 @@ class HistoryService(HistoryServiceServicer):
                 raise
             finally:
                 metrics.READS.labels(method, outcome).inc()
-
-
-async def _stored(method: str, read: Awaitable[T]) -> T:
-    """What the store answers within READ_S; its failure as a Refusal."""
-    metrics.STORE_READS.labels(method).inc()
-    try:
-        async with asyncio.timeout(READ_S):
-            return await read
-    except (StoreUnavailable, TimeoutError) as error:
-        raise Refusal(Reason.OVERLOADED, "the database does not answer", retry_after_ms=_jittered_ms()) from error
-
-
-def _jittered_ms() -> int:
-    """So that those who were refused together don't come back together."""
-    return random.randint(500, 1_500)
