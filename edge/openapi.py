@@ -107,20 +107,7 @@ def _paths() -> Json:
                     }
                 ],
             ),
-            "get": _operation(
-                "Replay a window of the timeline; or, with since, what came after a cursor (long-poll)",
-                {200: {"anyOf": [_ref(ReplayPage), _ref(PollAnswer)]}},
-                (*_READS, Reason.BAD_PAGE_TOKEN, Reason.BAD_CURSOR, Reason.DRAINING),
-                query=[
-                    _query("since", {"type": "string", "description": "Cursor; empty for a snapshot"}),
-                    _ALL,
-                    _query("wait", {"type": "number", "minimum": 0, "maximum": 60, "default": 25}),
-                    _query("start_time", {"type": "number", "minimum": 0, "default": 0}),
-                    _query("duration", {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 60}),
-                    _query("limit", _integer(1, 1000, 200)),
-                    _query("pagination_token", {"type": "string"}),
-                ],
-            ),
+            "get": _replay(),
         },
         f"{comments}/recent": {
             "parameters": [_STREAM_ID],
@@ -174,6 +161,33 @@ def _paths() -> Json:
             "delete": _operation("Lift a ban", {204: None}, (*_WRITES, Reason.STREAM_NOT_FOUND)),
         },
     }  # fmt: skip
+
+
+def _replay() -> Json:
+    operation = _operation(
+        "Replay a window of the timeline; or, with since, what came after a cursor (long-poll)",
+        {200: {"anyOf": [_ref(ReplayPage), _ref(PollAnswer)]}},
+        (*_READS, Reason.BAD_PAGE_TOKEN, Reason.BAD_CURSOR, Reason.DRAINING),
+        query=[
+            _query("since", {"type": "string", "description": "Cursor; empty for a snapshot"}),
+            _ALL,
+            _query("wait", {"type": "number", "minimum": 0, "maximum": 60, "default": 25}),
+            _query("start_time", {"type": "number", "minimum": 0, "default": 0}),
+            _query("duration", {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 60}),
+            _query("limit", _integer(1, 1000, 200)),
+            _query("pagination_token", {"type": "string"}),
+            {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}},
+        ],
+    )
+    operation["responses"]["200"]["headers"] = {
+        "ETag": {
+            "description": "Of a complete window of a public stream, asked for without a token: it may be kept for a "
+            "while, and changes when a comment is deleted.",
+            "schema": {"type": "string"},
+        }
+    }
+    operation["responses"]["304"] = {"description": "What If-None-Match names is still what there is."}
+    return operation
 
 
 def _subscribe() -> Json:

@@ -80,7 +80,12 @@ class Process:
             self.kill()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            # One that did not serve in time would be left running.
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
