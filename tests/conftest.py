@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cassandra.cluster import Session
 
 from livecomments.local import make_secrets
 from livecomments.settings import Settings
+from storage.cql.servers import Servers
+from storage.cql.session import connect, disconnect
 from tests.cql.server import require_server
-from tests.cql.shared import shared_server
+from tests.cql.shared import empty, new_keyspace, shared_server
 from tests.processes import NatsServer
 from tests.system import System
 
@@ -66,6 +69,28 @@ def cql_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         folder = folder.parent
     with shared_server(folder / "cql") as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def keyspace(cql_port: int) -> Servers:
+    """One for all tests of a worker: making one takes a second."""
+    return new_keyspace(cql_port)
+
+
+@pytest.fixture(scope="session")
+def cql_session(keyspace: Servers) -> Iterator[Session]:
+    """In that keyspace."""
+    session = connect(keyspace)
+    session.set_keyspace(keyspace.keyspace)
+    yield session
+    disconnect(session)
+
+
+@pytest.fixture
+def empty_keyspace(keyspace: Servers, cql_session: Session) -> Servers:
+    """That keyspace, without a row in it."""
+    empty(cql_session)
+    return keyspace
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from cassandra import ConsistencyLevel, DriverException
-from cassandra.cluster import NoHostAvailable, Session
+from cassandra import ConsistencyLevel
+from cassandra.cluster import Session
 from cassandra.query import SimpleStatement
 
 from livecomments.settings import SettingsError
 from storage.cql.options import Options
+from storage.cql.session import DRIVER_ERRORS
 
 _FILES = sorted((Path(__file__).parents[1] / "schema" / "cql").glob("*.cql"))
 NEWEST = len(_FILES)
@@ -62,7 +63,7 @@ def migrate(session: Session, keyspace: str, options: Options) -> tuple[int, int
         session.execute(_STATE.format(keyspace=keyspace), timeout=_SCHEMA_S)
         with _lease(session, keyspace) as holder:
             return _migrate(session, keyspace, options, holder)
-    except (DriverException, NoHostAvailable) as error:
+    except DRIVER_ERRORS as error:
         raise SettingsError(f"it can't be migrated: {error}") from error
 
 

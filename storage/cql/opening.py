@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable, Session
+from cassandra.cluster import Session
 
 from livecomments.settings import SettingsError
 from storage.cql.bridge import Bridge
@@ -14,7 +13,7 @@ from storage.cql.options import Options
 from storage.cql.positions import Positions
 from storage.cql.reading import Reader
 from storage.cql.servers import Servers
-from storage.cql.session import READ, WRITE, connect, disconnect
+from storage.cql.session import DRIVER_ERRORS, READ, WRITE, connect, disconnect
 from storage.cql.statements import Statements
 from storage.cql.store import CqlStore
 from storage.cql.writing import RowWriter
@@ -70,7 +69,7 @@ def _connection(servers: Servers) -> Iterator[Session]:
         yield session
     except BaseException as error:
         disconnect(session)
-        if isinstance(error, SettingsError | DriverException | NoHostAvailable):
+        if isinstance(error, (SettingsError, *DRIVER_ERRORS)):
             raise SettingsError(f"setting LIVECOMMENTS_STORAGE_URL: {servers}/{servers.keyspace}: {error}") from error
         raise
 

@@ -11,12 +11,15 @@ from cassandra.policies import (
     ExponentialReconnectionPolicy,
     TokenAwarePolicy,
 )
+from cassandra.protocol import ErrorMessage
 from cassandra.query import tuple_factory
 
 from livecomments.settings import SettingsError
 from storage.cql.driver_log import connecting
 from storage.cql.servers import Servers
 
+DRIVER_ERRORS = (DriverException, NoHostAvailable, ErrorMessage)
+"""What the driver raises when the servers refuse, or none answers."""
 READ = "read"
 """Execution profile: another server is asked, too, when the first is slow."""
 WRITE = EXEC_PROFILE_DEFAULT
@@ -45,7 +48,7 @@ def connect(servers: Servers) -> Session:
         cluster = _cluster(servers)
         try:
             session = cluster.connect()
-        except (NoHostAvailable, DriverException, OSError) as error:
+        except (*DRIVER_ERRORS, OSError) as error:
             cluster.shutdown()
             raise _refused(servers, error) from error
     # No paging: each read has a limit of its own.

@@ -1,11 +1,10 @@
 """The contract of a store, held by each."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
 
 import pytest
-from cassandra.cluster import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,11 +12,8 @@ from livecomments.cursor import Cursor
 from livecomments.v1.comment_pb2 import Comment, EventBatch
 from storage.batches import LogMessage, batch_of, comment_of
 from storage.cql.opening import open_cql
-from storage.cql.servers import Servers
-from storage.cql.session import connect, disconnect
 from storage.sqlite import open_sqlite
 from storage.store import FIRST, LAST, Batch, OutOfStep, Place, Store, StoredComment
-from tests.cql.shared import empty, new_keyspace
 from tests.storage.broadcast import STARTED_AT_MS, comment_at, comment_id_at, deleted, ended, posted
 
 pytestmark = pytest.mark.anyio
@@ -28,26 +24,13 @@ _shards = count()
 """Each example of a property test takes a shard and a stream of its own."""
 
 
-@pytest.fixture(scope="module")
-def keyspace(cql_port: int) -> Servers:
-    return new_keyspace(cql_port)
-
-
-@pytest.fixture(scope="module")
-def session(keyspace: Servers) -> Iterator[Session]:
-    session = connect(keyspace)
-    yield session
-    disconnect(session)
-
-
 def sqlite(request: pytest.FixtureRequest) -> Open:
     file = request.getfixturevalue("tmp_path") / "comments.db"
     return lambda: open_sqlite(file)
 
 
 def cql(request: pytest.FixtureRequest) -> Open:
-    keyspace = request.getfixturevalue("keyspace")
-    empty(request.getfixturevalue("session"), keyspace)
+    keyspace = request.getfixturevalue("empty_keyspace")
     return lambda: open_cql(keyspace, retention_s=0)
 
 

@@ -1,0 +1,262 @@
+"""What the store over CQL promises beyond the contract: several writers, late writes, timestamps, and its schema."""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from cassandra.cluster import Session
+
+from livecomments.cursor import Cursor
+from livecomments.settings import SettingsError
+from livecomments.v1.comment_pb2 import EventBatch
+from storage.batches import LogMessage, batch_of, comment_of
+from storage.cql import migrations
+from storage.cql.bridge import Bridge
+from storage.cql.opening import migrate_keyspace, open_cql
+from storage.cql.options import Options, compaction
+from storage.cql.positions import Positions
+from storage.cql.reading import Reader
+from storage.cql.servers import Servers
+from storage.cql.session import READ, WRITE
+from storage.cql.statements import Statements
+from storage.cql.store import CqlStore
+from storage.cql.writing import RowWriter
+from storage.store import FIRST, LAST, Batch, OutOfStep, Place, Store
+from tests.cql.shared import OPTIONS
+from tests.storage.broadcast import STARTED_AT_MS, comment_at, deleted, ended, posted
+
+pytestmark = pytest.mark.anyio
+
+STREAM = "demo"
+
+
+def batch(after_seq: int, *messages: EventBatch) -> Batch:
+    log = [LogMessage(STREAM, seq, each.SerializeToString()) for seq, each in enumerate(messages, after_seq + 1)]
+    made, poisons = batch_of(0, Cursor("e1", after_seq), log)
+    assert not poisons
+    return made
+
+
+async def offsets(store: Store) -> list[int]:
+    page = await store.window(0, STREAM, FIRST, LAST.offset_ms, 1_000)
+    return [comment.place.offset_ms for comment in page.comments]
+
+
+class Sleeper(RowWriter):
+    """Falls asleep when it has written, or before, as a process that is frozen does."""
+
+    def __init__(self, bridge: Bridge, statements: Statements) -> None:
+        super().__init__(bridge, statements, 0)
+        self.before, self.behind = asyncio.Event(), asyncio.Event()
+        self.asleep = asyncio.Event()
+
+    async def write(self, batch: Batch) -> None:
+        if not self.before.is_set():
+            self.asleep.set()
+            await self.before.wait()
+        await super().write(batch)
+        self.asleep.set()
+        await self.behind.wait()
+
+
+@pytest.fixture
+async def store(empty_keyspace: Servers) -> AsyncIterator[CqlStore]:
+    async with open_cql(empty_keyspace, retention_s=0) as store:
+        await store.adopt(0, "e1")
+        yield store
+
+
+@asynccontextmanager
+async def frozen(session: Session, work: Batch, *, written: bool) -> AsyncIterator[tuple[Sleeper, asyncio.Task[int]]]:
+    """Another storage that is frozen while it applies a batch: before its rows are written, or right after."""
+    statements = Statements.prepare(session)
+    bridge = Bridge(session, WRITE, 10, 100)
+    sleeper = Sleeper(bridge, statements)
+    if written:
+        sleeper.before.set()
+    store = CqlStore(Positions(bridge, statements), sleeper, Reader(Bridge(session, READ, 10, 100), statements))
+    async with asyncio.TaskGroup() as tasks:
+        applying = tasks.create_task(_outcome(store, work))
+        await asyncio.wait_for(sleeper.asleep.wait(), 30)
+        yield sleeper, applying
+
+
+async def _outcome(store: Store, work: Batch) -> int:
+    """How many were written; -1 when the batch was out of step."""
+    try:
+        return await store.apply(work)
+    except OutOfStep:
+        return -1
+
+
+def wake(sleeper: Sleeper) -> None:
+    sleeper.before.set()
+    sleeper.behind.set()
+
+
+async def test_nothing_of_a_batch_is_shown_before_all_of_it_is_written(store: CqlStore, cql_session: Session) -> None:
+    first, second = comment_at(1, STREAM), comment_at(20_000, STREAM)
+    await store.apply(batch(0, posted(first)))
+    async with frozen(cql_session, batch(1, posted(second), ended(30_000)), written=True) as (sleeper, applying):
+        for page in (
+            await store.window(0, STREAM, FIRST, LAST.offset_ms, 10),
+            await store.recent(0, STREAM, LAST, 10),
+            await store.recent(0, STREAM, LAST, 1),
+        ):
+            assert [comment_of(row) for row in page.comments] == [first]
+            assert (page.more, page.through, page.ended) == (False, Cursor("e1", 1), False)
+        wake(sleeper)
+        assert await applying == 1
+    page = await store.window(0, STREAM, FIRST, LAST.offset_ms, 10)
+    assert [comment_of(row) for row in page.comments] == [first, second]
+    assert (page.through, page.ended) == (Cursor("e1", 3), True)
+
+
+async def test_a_writer_that_slept_over_a_rewind_does_not_take_the_position_forward(
+    store: CqlStore, cql_session: Session
+) -> None:
+    messages = [posted(comment_at(offset_ms, STREAM)) for offset_ms in range(4)]
+    await store.apply(batch(0, *messages[:2]))
+    async with frozen(cql_session, batch(2, *messages[2:]), written=True) as (sleeper, applying):
+        await store.rewind(0, 0)
+        wake(sleeper)
+        assert await applying == -1
+    assert await store.position(0) == Cursor("e1", 0)
+
+
+async def test_a_writer_that_slept_until_all_was_rewritten_does_not_take_the_position_forward(
+    store: CqlStore, cql_session: Session
+) -> None:
+    messages = [posted(comment_at(offset_ms, STREAM)) for offset_ms in range(4)]
+    await store.apply(batch(0, *messages[:2]))
+    async with frozen(cql_session, batch(2, *messages[2:]), written=True) as (sleeper, applying):
+        # What the sleeper has written is lost with the database's last rows, and the position is where it knew it.
+        cql_session.execute("TRUNCATE comments")
+        await store.rewind(0, 0)
+        await store.apply(batch(0, *messages[:2]))
+        assert await store.position(0) == Cursor("e1", 2)
+        wake(sleeper)
+        # It writes its rows once more before it goes on.
+        assert await applying == 2
+    assert await store.position(0) == Cursor("e1", 4)
+    assert await offsets(store) == [0, 1, 2, 3]
+
+
+async def test_a_row_that_is_written_after_its_deletion_stays_gone(store: CqlStore, cql_session: Session) -> None:
+    gone, kept = comment_at(5, STREAM), comment_at(6, STREAM)
+    late = batch(0, posted(gone, kept))
+    async with frozen(cql_session, late, written=False) as (sleeper, applying):
+        await store.apply(batch(0, posted(gone, kept), deleted(gone)))
+        assert await offsets(store) == [6]
+        wake(sleeper)
+        await applying
+    assert await store.position(0) == Cursor("e1", 2)
+    assert await offsets(store) == [6]
+    assert await store.get(STREAM, 5, gone.comment_id) is None
+    page = await store.window(0, STREAM, FIRST, LAST.offset_ms, 10)
+    assert [comment_of(row) for row in page.comments] == [kept]
+
+
+async def test_two_that_write_at_once_write_everything_once(store: CqlStore, empty_keyspace: Servers) -> None:
+    messages = [posted(comment_at(number, STREAM), comment_at(number, STREAM)) for number in range(30)]
+
+    async def write(writer: Store, size: int) -> None:
+        while (position := await writer.position(0)) is not None and position.seq < len(messages):
+            last = position.seq + size
+            await _outcome(writer, batch(position.seq, *messages[position.seq : last]))
+
+    async with open_cql(empty_keyspace, retention_s=0) as other, asyncio.TaskGroup() as tasks:
+        tasks.create_task(write(store, 3))
+        tasks.create_task(write(other, 7))
+    assert await offsets(store) == [number for number in range(30) for _ in range(2)]
+    assert await store.position(0) == Cursor("e1", 30)
+
+
+async def test_a_stream_with_gaps_is_read_over_all_of_its_partitions(store: CqlStore) -> None:
+    # More partitions than are listed at once, some of them emptied again.
+    comments = [comment_at(number * 25_000, STREAM) for number in range(230)]
+    gone = comments[40:60]
+    await store.apply(batch(0, posted(*comments), *map(deleted, gone)))
+    expected = [comment.offset_ms for comment in comments if comment not in gone]
+    assert await offsets(store) == expected
+    backwards: list[int] = []
+    before, more = LAST, True
+    while more:
+        page = await store.recent(0, STREAM, before, 90)
+        backwards = [row.place.offset_ms for row in page.comments] + backwards
+        before, more = page.comments[0].place, page.more
+    assert backwards == expected
+    page = await store.window(0, STREAM, Place(25_000, 0, 0), 75_000, 10)
+    assert [row.place.offset_ms for row in page.comments] == [25_000, 50_000]
+    assert not page.more
+
+
+async def test_rows_have_the_logs_time_and_expire_with_the_retention(
+    empty_keyspace: Servers, cql_session: Session
+) -> None:
+    async with open_cql(empty_keyspace, retention_s=86_400) as store:
+        await store.adopt(0, "e1")
+        await store.apply(batch(0, posted(comment_at(7, STREAM))))
+    # What was posted in the future lives no longer than the retention.
+    ((written, ttl),) = cql_session.execute("SELECT WRITETIME(text), TTL(text) FROM comments")
+    assert written == (STARTED_AT_MS + 7) * 1_000
+    assert 80_000 < ttl <= 86_400
+    ((ttl,),) = cql_session.execute(f"SELECT TTL(started_at_ms) FROM streams WHERE stream_id = '{STREAM}'")
+    assert ttl is None
+
+
+# The schema.
+
+
+def test_a_keyspace_that_was_not_migrated_is_refused_with_the_way_out(cql_port: int) -> None:
+    async def opened() -> None:
+        async with open_cql(Servers(("127.0.0.1",), cql_port, "nowhere"), retention_s=0):
+            pass
+
+    with pytest.raises(SettingsError, match=r"nowhere: its schema is version 0, .* run `livecomments storage migrate`"):
+        asyncio.run(opened())
+
+
+def test_a_schema_of_a_later_version_is_left_alone(keyspace: Servers, cql_session: Session) -> None:
+    later = "UPDATE schema_state SET version = {} WHERE room = 'storage' IF EXISTS"
+    cql_session.execute(later.format(99))
+    try:
+        with pytest.raises(
+            SettingsError, match=re.escape(f"its schema is version 99, this program knows {migrations.NEWEST}")
+        ):
+            migrate_keyspace(keyspace, OPTIONS)
+    finally:
+        cql_session.execute(later.format(migrations.NEWEST))
+    assert migrate_keyspace(keyspace, OPTIONS) == (migrations.NEWEST, migrations.NEWEST)
+
+
+def test_two_that_migrate_at_once_both_find_it_done(cql_port: int, cql_session: Session) -> None:
+    servers = Servers(("127.0.0.1",), cql_port, "k_at_once")
+    cql_session.execute("DROP KEYSPACE IF EXISTS k_at_once")
+    seen: list[tuple[int, int]] = []
+    threads = [threading.Thread(target=lambda: seen.append(migrate_keyspace(servers, OPTIONS))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(seen) == [(0, migrations.NEWEST), (migrations.NEWEST, migrations.NEWEST)]
+
+
+def test_a_migration_that_was_cut_off_is_gone_on_with_and_options_are_taken_over(
+    keyspace: Servers, cql_session: Session
+) -> None:
+    cql_session.execute("UPDATE schema_state SET version = 0 WHERE room = 'storage' IF EXISTS")
+    options = Options(replicas=1, keyspace="", comments=compaction(7))
+    assert migrate_keyspace(keyspace, options) == (0, migrations.NEWEST)
+    query = "SELECT compaction FROM system_schema.tables WHERE keyspace_name = %s AND table_name = 'comments'"
+    ((chosen,),) = cql_session.execute(query, (keyspace.keyspace,))
+    assert chosen["class"].endswith("TimeWindowCompactionStrategy")
+    assert (chosen["compaction_window_unit"], chosen["compaction_window_size"]) == ("DAYS", "1")
+
+
+def test_options_that_the_servers_refuse_are_named(keyspace: Servers) -> None:
+    with pytest.raises(SettingsError, match=r"it can't be migrated: .*unheard_of"):
+        migrate_keyspace(keyspace, Options(replicas=1, keyspace="", comments="unheard_of = 1"))
