@@ -150,6 +150,9 @@ def _open(path: Path) -> SqliteStore:
             # In WAL mode FULL syncs each commit; NORMAL would lose the last ones in a power cut.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # 16 MB. At SQLite's 4 MB each of the writer's large transactions is copied into the database at once, and
+            # the syncs are half as many again (counted: 27 for 120,000 comments, here 18).
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
         writer, *readers = connections
         _migrate(writer)
         for reader in readers:

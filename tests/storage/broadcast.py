@@ -159,7 +159,7 @@ class Broadcast:
     async def through(self) -> Cursor:
         return Cursor.parse((await self.window(page_size=1)).through_cursor)
 
-    async def written(self, seq: int) -> None:
+    async def written(self, seq: int, timeout_s: float = 25) -> None:
         """Returns when the store holds the log through ``seq``; a storage that is away is asked again."""
 
         async def reached() -> bool:
@@ -170,7 +170,7 @@ class Broadcast:
                     raise
                 return False
 
-        await until(reached, f"written through {seq}")
+        await until(reached, f"written through {seq}", timeout_s)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 25) -> None:

@@ -83,7 +83,8 @@ async def test_one_of_two_writes_and_the_other_takes_over_when_that_is_killed_or
     # At rest, so that it does not hold the lock of SQLite's file.
     pair.storages[second].signal(signal.SIGSTOP)
     seq = await pair.broadcast.post_each(comments[40:60])
-    await pair.read_from(first).written(seq)
+    # It is asked for 5 s before it counts as frozen.
+    await pair.read_from(first).written(seq, 60)
     assert await pair.broadcast.replay() == comments[:60]
 
     pair.storages[second].signal(signal.SIGCONT)
