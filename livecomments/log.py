@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RePublish, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
 from livecomments.ensure import ensure
+from livecomments.nats_access import Credentials, tls_context
+from livecomments.nats_transport import CLOSE_S, BoundedTransport, EncryptedTransport
 from livecomments.settings import Settings
 from livecomments.telemetry import log
 
 EPOCH_KEY = "livecomments-epoch"
 CONNECT_TIMEOUT_S = 10.0
+_CONNECTED_POLL_S = 0.02
 DUPLICATE_WINDOW_S = 120.0
 """How long JetStream remembers a Nats-Msg-Id, and core a request_id."""
 
@@ -71,12 +73,15 @@ async def connect(
 
     ``on_reconnect`` runs after each reconnect: what a plain subscription missed meanwhile must be asked for.
     ``on_error`` is told of what nats-py reports beside its answers, such as messages that it had to drop.
-    Raises TimeoutError when no server answers within CONNECT_TIMEOUT_S.
+    Raises TimeoutError, with what went wrong last, when no server lets us in within CONNECT_TIMEOUT_S; SettingsError.
     """
     logger = log()
+    trouble: Exception | None = None
 
     async def report(error: Exception) -> None:
         # A failed reconnect is reported here and nowhere else.
+        nonlocal trouble
+        trouble = error
         logger.warning("nats error", error=repr(error))
         if on_error is not None:
             on_error(error)
@@ -86,29 +91,55 @@ async def connect(
 
     async def reconnected() -> None:
         logger.info("nats reconnected")
+        let_in.set()
         if on_reconnect is not None:
             await on_reconnect()
 
-    client = await asyncio.wait_for(
-        nats.connect(
-            list(settings.nats_url),
-            name=name,
-            error_cb=report,
-            disconnected_cb=disconnected,
-            reconnected_cb=reconnected,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
-            connect_timeout=2,
-            ping_interval=2,
-            max_outstanding_pings=2,
-            user_credentials=str(settings.nats_creds) if settings.nats_creds else None,
-        ),
-        CONNECT_TIMEOUT_S,
-    )
+    tls = tls_context(settings)
+    credentials = Credentials(settings.nats_creds) if settings.nats_creds else None
+    client = Client()
+    let_in = asyncio.Event()
+    # nats-py has no public way to give it one.
+    client._transport = transport = BoundedTransport() if tls is None else EncryptedTransport()
     try:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await client.connect(
+                    list(settings.nats_url),
+                    name=name,
+                    error_cb=report,
+                    disconnected_cb=disconnected,
+                    reconnected_cb=reconnected,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds, as a float will do
+                    connect_timeout=2,
+                    # Three are unanswered before the server is given up.
+                    ping_interval=1.5,  # type: ignore[arg-type]
+                    max_outstanding_pings=2,
+                    tls=tls,
+                    user_jwt_cb=credentials.jwt if credentials else None,
+                    signature_cb=credentials.sign if credentials else None,
+                )
+                if not client.is_connected:
+                    # A server hung up instead of letting us in: to nats-py that is a connection which was lost.
+                    await let_in.wait()
+        except TimeoutError as error:
+            raise TimeoutError(f"no NATS server let us in within {CONNECT_TIMEOUT_S:.0f} s: {trouble!r}") from error
         yield client
     finally:
-        await client.close()
+        await _close(client, transport)
+
+
+async def _close(client: Client, transport: BoundedTransport) -> None:
+    """Ends all of the client's tasks. What a frozen server has not taken within CLOSE_S is given up."""
+    try:
+        if client.is_connected or client.is_connecting or client.is_reconnecting:
+            async with asyncio.timeout(CLOSE_S):
+                await client.close()
+    except TimeoutError:
+        log().warning("nats did not take our last words")
+    finally:
+        transport.abort()
 
 
 async def open_log(js: JetStreamContext, settings: Settings) -> Log:

@@ -33,7 +33,15 @@ class Settings(BaseSettings):
     nats_url: Addresses = ("nats://127.0.0.1:4222",)
     """NATS servers, separated by commas."""
     nats_creds: Path | None = None
-    """Credentials file for NATS."""
+    """Credentials file for NATS: a user's JWT and its seed. A user and password, or a token, may stand in NATS_URL."""
+    nats_tls_ca: Path | None = None
+    """Authorities that NATS servers' certificates are checked with (PEM). Where it or a certificate is set, or NATS_URL
+    says `tls://`, nothing is said in the clear; else the servers decide.
+    """
+    nats_tls_cert: Path | None = None
+    """Certificate that our services show to NATS (PEM), where its servers ask for one."""
+    nats_tls_key: Path | None = None
+    """The key that belongs to it (PEM, without a password)."""
     data_dir: Path = Path("data")
     """Where the local instance keeps its secrets, its log and its database."""
     service_token_file: Path | None = None

@@ -99,14 +99,16 @@ class Process:
 class NatsServer(Process):
     """nats-server with JetStream on file and fsync on. A restart keeps the port and the store."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, more: str = "") -> None:
+        """``more``: what its configuration says besides."""
         self._data_dir = data_dir
+        self._more = more
         self.url = ""
         super().__init__("nats-server", [], data_dir)
 
     def configured(self, usual: str) -> str:
         """Its configuration, made of the one that a local instance has."""
-        return usual
+        return usual + self._more
 
     def start(self) -> None:
         port = int(self.url.rsplit(":", 1)[1]) if self.url else -1

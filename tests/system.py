@@ -24,13 +24,14 @@ class System:
         self,
         data_dir: Path,
         cluster: NatsCluster | None = None,
+        nats: NatsServer | None = None,
         *,
         cores: int = 1,
         fanouts: int = 1,
         storages: int = 1,
         **settings: str,
     ) -> None:
-        """``cluster``: nats-servers that run already, instead of one of its own."""
+        """``cluster``: nats-servers that run already. ``nats``: a server of its own that is not the usual one."""
         make_secrets(data_dir)
         self._count = {"core": cores, "fanout": fanouts, "storage": storages}
         self.data_dir = data_dir
@@ -39,7 +40,7 @@ class System:
         self._settings = {**quick, **settings}
         self._key = Settings(data_dir=data_dir).token_key()
         self._open = ExitStack()
-        self.nats = NatsServer(data_dir)
+        self.nats = nats or NatsServer(data_dir)
         self._cluster = cluster
         self.client = httpx.Client(timeout=10, trust_env=False)
 

@@ -12,7 +12,18 @@ from livecomments.settings import Settings, load
 SERVICES = ("core", "storage", "fanout", "edge")
 PREFIX = "LIVECOMMENTS_"
 _OURS = frozenset(
-    {"NATS_URL", "NATS_CREDS", "DATA_DIR", "PORTS_FILE", "CORE_URLS", "STORAGE_URLS", "FANOUT_URLS"}
+    {
+        "NATS_URL",
+        "NATS_CREDS",
+        "NATS_TLS_CA",
+        "NATS_TLS_CERT",
+        "NATS_TLS_KEY",
+        "DATA_DIR",
+        "PORTS_FILE",
+        "CORE_URLS",
+        "STORAGE_URLS",
+        "FANOUT_URLS",
+    }
     | {f"{name.upper()}_LISTEN" for name in SERVICES}
 )
 _TO_COMMANDS = frozenset({"TOKEN", "DATA_DIR"})
