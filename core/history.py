@@ -17,6 +17,8 @@ _CALL_S = 2.0
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    # grpc 1.85 would wait a minute.
+    ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 

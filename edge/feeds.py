@@ -19,7 +19,7 @@ from edge.backfills import Backfills
 from edge.broadcast import Broadcast
 from edge.events import degraded_event, viewers_event
 from edge.memory import FeedMemory, Limits
-from edge.upstream import Duplex, Metadata, duplex, is_well, open_channel, while_well
+from edge.upstream import Duplex, Metadata, duplex, is_well, open_channel
 from livecomments.backoff import Backoff
 from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
@@ -144,18 +144,12 @@ class Feeds:
         for fanout in itertools.cycle(fanouts):
             began = time.monotonic()
             with open_channel(fanout) as channel:
-                health = health_pb2_grpc.HealthStub(channel)
-                if await is_well(health):
+                if await is_well(health_pb2_grpc.HealthStub(channel)):
                     stub = self._backfills.stub = FeedServiceStub(channel)
-                    async with (
-                        duplex(stub.Relay, metadata=self._metadata) as link,
-                        trio.open_nursery() as both,
-                    ):
+                    async with duplex(stub.Relay, metadata=self._metadata) as link:
                         self.connected.set()
                         log().info("fanout reached", fanout=fanout)
-                        both.start_soon(self._leave_when_ill, fanout, health, both.cancel_scope)
                         await self._follow(link)
-                        both.cancel_scope.cancel()
                     self._link = None
                     self._lost_at = min(self._lost_at, time.monotonic())
                     metrics.relay_breaks.inc()
@@ -192,22 +186,6 @@ class Feeds:
             if left == 1 or not any(len(topic.audience) for topic in self._topics.values()):
                 return
             await trio.sleep(_DISMISS_EVERY_S)
-
-    async def _leave_when_ill(self, fanout: str, health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
-        """Cuts the link to a fanout that does not answer, once another one does. With none to go to it is kept: one
-        that is late because it is busy would only have more to do if all its edges came anew.
-        """
-        while True:
-            await while_well(health)
-            log().warning("fanout does not answer", fanout=fanout)
-            for other in self._fanouts:
-                if other == fanout:
-                    continue
-                with open_channel(other) as channel:
-                    if await is_well(health_pb2_grpc.HealthStub(channel)):
-                        link.cancel()
-                        return
-            await trio.sleep(random.uniform(0.5, 1.0))
 
     async def _follow(self, link: Link) -> None:
         self._link = link

@@ -27,9 +27,12 @@ Metadata = tuple[tuple[str, str], ...]
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.max_send_message_length", 16 * 1024 * 1024),
-    # A frozen peer keeps its connection: only unanswered pings tell. 2 + 2 s until its streams break.
-    ("grpc.keepalive_time_ms", 2_000),
-    ("grpc.keepalive_timeout_ms", 2_000),
+    # A frozen peer keeps its connection: only unanswered pings tell, within 0.9 s. grpc's own threads answer them, so
+    # that one whose loop is busy is not taken for frozen: leaving it would only make it, or the next one, busier.
+    ("grpc.keepalive_time_ms", 250),
+    ("grpc.keepalive_timeout_ms", 650),
+    # Without it grpc 1.85 waits a minute for the answer, whatever the keepalive's own timeout says.
+    ("grpc.http2.ping_timeout_ms", 650),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # A restarted peer must be found at once: grpc's own backoff grows to two minutes.
@@ -41,9 +44,10 @@ CHANNEL_OPTIONS = (
 )
 
 HEALTH_S = 0.5
-"""A service that does not answer for so long is taken for frozen."""
-_HEALTH_EVERY_S = 0.25
-"""How often one is asked whether it is well, a fifth more or less."""
+"""How long a service that was not reached yet may take to say that it is well."""
+_STUCK_S = 2.0
+"""The same for one that is at work: it may be busy for a while."""
+_HEALTH_EVERY_S = 0.5
 _GATHER_MAX = 500
 """Requests that are merged into one message at most."""
 _AT_ONCE = 4
@@ -214,13 +218,13 @@ async def collect(
         responses.cancel()
 
 
-async def is_well(health: health_pb2_grpc.HealthStub) -> bool:
-    """Whether a service says within HEALTH_S that it serves: a frozen one keeps its connections, but does not."""
+async def is_well(health: health_pb2_grpc.HealthStub, within_s: float = HEALTH_S) -> bool:
+    """Whether a service says in time that it serves."""
     try:
         answer = await call(
             health.Check,  # type: ignore[attr-defined]
             health_pb2.HealthCheckRequest(),
-            timeout_s=HEALTH_S,
+            timeout_s=within_s,
         )
     except Refusal:
         return False
@@ -228,8 +232,6 @@ async def is_well(health: health_pb2_grpc.HealthStub) -> bool:
 
 
 async def while_well(health: health_pb2_grpc.HealthStub) -> None:
-    """Returns once a service is not well any more: frozen, draining or gone. A frozen one within 0.8 s, as its
-    connection alone would not tell before the keepalive's 4 s.
-    """
-    while await is_well(health):  # noqa: ASYNC110 (asks another process)
+    """Returns once a service is not well any more: draining, stuck, or gone."""
+    while await is_well(health, _STUCK_S):  # noqa: ASYNC110 (asks another process)
         await trio.sleep(_HEALTH_EVERY_S * random.uniform(0.8, 1.2))

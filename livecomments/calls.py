@@ -15,6 +15,8 @@ CHANNEL_OPTIONS = (
     # A frozen peer keeps its connection: only unanswered pings tell.
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    # grpc 1.85 would wait a minute.
+    ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
     # A restarted peer must be found soon: grpc's own backoff grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),

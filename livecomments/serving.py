@@ -28,11 +28,13 @@ SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
     ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
-    # Callers ping every 2 s, so that a frozen peer is noticed; grpc's default would call that abuse.
-    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    # Edges ping four times a second, so that a frozen peer is noticed; grpc's default would call that abuse.
+    ("grpc.http2.min_ping_interval_without_data_ms", 100),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # grpc 1.85 would wait a minute.
+    ("grpc.http2.ping_timeout_ms", 5_000),
 )
 
 
