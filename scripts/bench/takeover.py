@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -38,7 +38,7 @@ from tests.viewers import Viewer, follow
 
 _STEADY_S = 1.0
 _AFTER_S = 4.0
-_CHUNK = 500
+_AT_ONCE = 1_000
 
 
 class Reader:
@@ -118,28 +118,23 @@ def _silence_ms(times: Sequence[float], at: float, end: float) -> float:
 
 
 def _fill(system: System, core: Service, stream: str, comments: int) -> None:
-    """Posts so many through one call; returns once all were accepted."""
+    """Posts so many; returns once all were accepted."""
     settings = Settings(data_dir=system.data_dir)
     metadata = ((SERVICE_TOKEN_KEY, settings.service_token()),)
 
-    def requests() -> "list[pb.IngestCommentsRequest]":
-        return [
-            pb.IngestCommentsRequest(
-                items=[
-                    pb.IngestItem(
-                        tag=number,
-                        author_id=f"user{number}",
-                        post=pb.PostCommentRequest(stream_id=stream, text="x" * 80, request_id=str(number)),
-                    )
-                    for number in range(first, min(first + _CHUNK, comments))
-                ]
-            )
-            for first in range(0, comments, _CHUNK)
-        ]
+    room = threading.Semaphore(_AT_ONCE)
+
+    def requests() -> Iterator[pb.IngestCommentsRequest]:
+        for number in range(comments):
+            room.acquire()
+            post = pb.PostCommentRequest(stream_id=stream, text="x" * 80, request_id=str(number))
+            item = pb.IngestItem(tag=number, author_id=f"user{number}", post=post)
+            yield pb.IngestCommentsRequest(items=[item])
 
     with grpc.insecure_channel(core.address) as channel:
-        for response in CommentServiceStub(channel).IngestComments(iter(requests()), metadata=metadata):
-            assert all(result.HasField("posted") for result in response.results), "a comment was refused"
+        for response in CommentServiceStub(channel).IngestComments(requests(), metadata=metadata):
+            assert all(result.HasField("posted") for result in response.results), response.results[0]
+            room.release(len(response.results))
 
 
 def _check(system: System, posting: Posting, viewer: Viewer) -> None:
