@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -59,11 +59,9 @@ class NatsNode(NatsServer):
 class NatsCluster:
     """The servers, running for as long as the context is open."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, make: Callable[[Path, Sequence[int]], NatsNode] = NatsNode) -> None:
         ports = _free_ports(SERVERS)
-        self.nodes = [
-            NatsNode(data_dir / f"n{number}", [*ports[number:], *ports[:number]]) for number in range(SERVERS)
-        ]
+        self.nodes = [make(data_dir / f"n{number}", [*ports[number:], *ports[:number]]) for number in range(SERVERS)]
         self._open = ExitStack()
 
     @property

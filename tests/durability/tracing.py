@@ -28,8 +28,10 @@ def require_strace() -> None:
 class Trace:
     """What strace writes of one process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, number: int = 0) -> None:
+        """``number`` tells it from those of other processes."""
         self.path = path
+        self._number = number
 
     @property
     def prefix(self) -> list[str]:
@@ -47,7 +49,7 @@ class Trace:
             found = self.path.read_text().splitlines()
             return found if found and found[-1].startswith(last) and "+++ exited" in found[-1] else []
 
-        return parse(eventually(lines, f"strace has written all that {process.name} did"))
+        return parse(eventually(lines, f"strace has written all that {process.name} did"), self._number)
 
 
 class TracedNatsServer(NatsServer):
