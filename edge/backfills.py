@@ -31,13 +31,16 @@ class Backfills:
         self.stub: FeedServiceStub | None = None
         """The fanout that is asked; None while none was reached yet."""
 
-    async def read(self, stream_id: str, cursor: Cursor) -> list[pb.FeedMessage]:
-        """What stands in the log after a cursor, up to now, in order.
+    async def read(self, stream_id: str, cursor: Cursor, through: int) -> list[pb.FeedMessage]:
+        """What stands in the log after a cursor, in order: at least up to the seq ``through``, where that is behind the
+        cursor, else up to now.
 
         Raises Refusal: BAD_CURSOR for a place that was trimmed away or that the log has never come to, BODY_TOO_LARGE
         for more than a resume may bring, OVERLOADED when nobody can tell.
         """
-        request = pb.BackfillRequest(stream_id=stream_id, cursor=str(cursor), max_comments=self._max_events)
+        request = pb.BackfillRequest(
+            stream_id=stream_id, cursor=str(cursor), max_comments=self._max_events, through_seq=through
+        )
         try:
             if self.stub is None:
                 raise Refusal(Reason.OVERLOADED, "the feed is not reachable", retry_after_ms=1_000)
@@ -75,7 +78,7 @@ class Backfills:
 
     async def _read_shared(self, key: "tuple[str, Cursor]", wanted: "_Range") -> None:
         try:
-            wanted.messages = await self.read(*key)
+            wanted.messages = await self.read(*key, through=wanted.reaches)
         except Refusal as refusal:
             wanted.refusal = refusal
         wanted.done.set()

@@ -220,6 +220,8 @@ class Feeds:
                 self._take_batch(topic, update.batch)
             case "viewers" if topic.memory is not None and topic.memory.count(update.viewers.viewers):
                 topic.audience.tell(viewers_event(update.viewers.viewers))
+            case "degraded":
+                _degrade(topic, update.degraded)
             case "refused":
                 topic.refused = Refusal(Reason(update.refused.reason))
                 topic.settled.set()
@@ -235,7 +237,7 @@ class Feeds:
             # This fanout's memory does not reach back to ours; the log may.
             topic.held = []
             self._nursery.start_soon(self._fill_hole, topic, topic.memory, snapshot)
-        _degrade(topic, False)
+        _degrade(topic, snapshot.degraded)
 
     async def _fill_hole(self, topic: Topic, memory: FeedMemory, snapshot: pb.Snapshot) -> None:
         there, turn = Cursor.parse(snapshot.cursor), topic.snapshots
@@ -243,7 +245,7 @@ class Feeds:
             if there.epoch != memory.cursor.epoch:
                 raise Refusal(Reason.BAD_CURSOR, "the log has begun anew")
             # Not one that others have begun: it might end before this snapshot.
-            messages = await self._backfills.read(topic.stream_id, memory.cursor)
+            messages = await self._backfills.read(topic.stream_id, memory.cursor, there.seq)
             if topic.snapshots != turn:
                 return  # the relay was lost once more: whoever answers that snapshot fills the hole
             self._take_batch(topic, pb.FeedBatch(messages=messages))

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from fanout import wire
 from livecomments.telemetry import log
 from livecomments.v1.comment_pb2 import EventBatch
-from livecomments.v1.feed_service_pb2 import FeedBatch
+from livecomments.v1.feed_service_pb2 import FeedBatch, FeedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ class LogMessage:
             if event.HasField("posted"):
                 event.posted.ClearField("request_digest")
         return cls(seq, message.events, batch.SerializeToString())
+
+    @classmethod
+    def relayed(cls, message: FeedMessage) -> "LogMessage":
+        """One that another fanout has read."""
+        return cls(message.seq, message.events, FeedBatch(messages=[message]).SerializeToString())
 
 
 @dataclass(frozen=True, slots=True)

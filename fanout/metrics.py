@@ -4,6 +4,10 @@ from prometheus_client import Counter, Gauge, Histogram
 
 topics = Gauge("livecomments_fanout_topics", "Topics that are open.")
 relays = Gauge("livecomments_fanout_relays", "Edges that are connected.")
+degraded = Gauge("livecomments_fanout_degraded", "1 while the log, or the fanout above this one, is out of reach.")
+upstream_breaks_total = Counter(
+    "livecomments_fanout_upstream_breaks_total", "Times that the stream from the fanout above this one was lost."
+)
 watchers = Gauge("livecomments_fanout_watchers", "Watch calls that are open.")
 windows_total = Counter("livecomments_fanout_windows_total", "Windows that were sent, over all topics.")
 events_total = Counter("livecomments_fanout_events_total", "Events in those windows.")
@@ -25,7 +29,8 @@ repaired_total = Counter(
 )
 snapshots_total = Counter(
     "livecomments_fanout_snapshots_total",
-    "Snapshots: fresh, recovered (a resume that succeeded), lost (one that did not), overflow (for a slow edge).",
+    "Snapshots: fresh, recovered (a resume that succeeded), lost (one that did not), overflow (for a slow edge), "
+    "hole (what the fanout above could not give any more).",
     ["kind"],
 )
 snapshot_seconds = Histogram(
@@ -34,6 +39,9 @@ snapshot_seconds = Histogram(
     buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1),
 )
 backfills_total = Counter("livecomments_fanout_backfills_total", "Ranges of the log that were asked for.", ["outcome"])
+backfills_from_memory_total = Counter(
+    "livecomments_fanout_backfills_from_memory_total", "Ranges that were answered from memory."
+)
 histories_without_storage_total = Counter(
     "livecomments_fanout_histories_without_storage_total", "Topics that began without the store's comments."
 )

@@ -21,6 +21,7 @@ class Outbox:
         self._size = 0
         self._stale: dict[str, None] = {}
         self._viewers: dict[str, int] = {}
+        self._degraded: dict[str, bool] = {}
         self._refused: dict[str, Reason] = {}
 
     @property
@@ -54,6 +55,15 @@ class Outbox:
         """Only the latest number of a topic waits."""
         self._viewers[stream_id] = viewers
 
+    def degrade(self, stream_id: str, degraded: bool) -> None:
+        """Says that a topic's feed is cut off, or not any more; only the latest word waits."""
+        self._degraded[stream_id] = degraded
+
+    def renew(self, stream_id: str) -> None:
+        """A fresh snapshot takes the place of whatever waits for a topic."""
+        self.forget(stream_id)
+        self._stale[stream_id] = None
+
     def refuse(self, stream_id: str, reason: Reason) -> None:
         """Says why a topic can't be had."""
         self.forget(stream_id)
@@ -63,6 +73,7 @@ class Outbox:
         """Drops whatever waits for a topic."""
         self._stale.pop(stream_id, None)
         self._viewers.pop(stream_id, None)
+        self._degraded.pop(stream_id, None)
         self._refused.pop(stream_id, None)
         if any(waiting == stream_id for waiting, _ in self._queue):
             self._queue = deque(entry for entry in self._queue if entry[0] != stream_id)
@@ -73,7 +84,7 @@ class Outbox:
 
         ``fresh`` makes the snapshot of a topic whose windows were dropped, as of now.
         """
-        parts = [_update(stream_id, reason) for stream_id, reason in self._refused.items()]
+        parts = [_update(stream_id, refused=Refused(reason=reason)) for stream_id, reason in self._refused.items()]
         self._refused.clear()
         size = 0
         while self._queue and size < max_bytes:
@@ -87,12 +98,23 @@ class Outbox:
             snapshot = fresh(stream_id)
             size += len(snapshot)
             parts.append(snapshot)
-        parts += [_update(stream_id, viewers) for stream_id, viewers in self._viewers.items()]
+        for stream_id, viewers in self._viewers.items():
+            parts.append(_update(stream_id, viewers=ViewerCount(viewers=viewers)))
+        parts += [_update(stream_id, degraded=degraded) for stream_id, degraded in self._degraded.items()]
         self._viewers.clear()
+        self._degraded.clear()
         return b"".join(parts)
 
 
-def _update(stream_id: str, message: Reason | int) -> bytes:
-    if isinstance(message, Reason):
-        return wire.relay_update(TopicUpdate(stream_id=stream_id, refused=Refused(reason=message)))
-    return wire.relay_update(TopicUpdate(stream_id=stream_id, viewers=ViewerCount(viewers=message)))
+def _update(
+    stream_id: str,
+    *,
+    refused: Refused | None = None,
+    viewers: ViewerCount | None = None,
+    degraded: bool | None = None,
+) -> bytes:
+    """Of these, one."""
+    update = TopicUpdate(stream_id=stream_id, refused=refused, viewers=viewers)
+    if degraded is not None:
+        update.degraded = degraded
+    return wire.relay_update(update)

@@ -62,12 +62,12 @@ class _Followed:
 class Presence:
     """The viewer counts of the topics that are open here, renewed every EVERY_S."""
 
-    def __init__(self, client: Client, instance: str) -> None:
-        """``instance`` names this process among all fanouts, and each of its lives."""
+    def __init__(self, client: Client, instance: str, local: LocalViewers) -> None:
+        """``instance`` names this process among all fanouts, and each of its lives; ``local`` holds its own viewers."""
         self._client = client
         self._instance = instance
         self._followed: dict[str, _Followed] = {}
-        self.local = LocalViewers()
+        self._local = local
 
     async def follow(self, topic: Counted) -> None:
         """Listens for what other instances say of a stream, and keeps the topic's count right, until cancelled."""
@@ -96,12 +96,12 @@ class Presence:
         """Until cancelled; then says that nobody watches here any more."""
         try:
             while True:
-                await self._tell(self.local.due())
+                await self._tell(self._local.due())
                 for stream_id, followed in list(self._followed.items()):
-                    followed.topic.count(self.local.viewers(stream_id) + followed.others.viewers(stream_id))
+                    followed.topic.count(self._local.viewers(stream_id) + followed.others.viewers(stream_id))
                 await asyncio.sleep(EVERY_S)
         finally:
-            await self._tell(dict.fromkeys(self.local.due(), 0))
+            await self._tell(dict.fromkeys(self._local.due(), 0))
 
     async def _tell(self, numbers: dict[str, int]) -> None:
         # While the connection is lost nobody hears, and nats-py would keep old numbers for later.

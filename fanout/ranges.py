@@ -2,11 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
 from fanout.messages import Entry
-from fanout.reader import LogReader, LogUnavailable
+from livecomments.cursor import Cursor
 from livecomments.errors import Reason, Refusal
-from livecomments.log import Shard
 
 READ_S = 5.0
 _AT_ONCE = 8
@@ -20,16 +20,46 @@ class Limit:
     events: int
     bytes: int
 
+    def check(self, events: int, size: int) -> None:
+        """Raises Refusal(BODY_TOO_LARGE) above it."""
+        if events > self.events or size > self.bytes:
+            raise Refusal(Reason.BODY_TOO_LARGE, f"more than {self.events} events follow the cursor")
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
     """The messages of one stream with ``after`` < seq <= ``through``."""
 
-    shard: Shard
     stream_id: str
+    epoch: str
     after: int
-    through: int
+    through: int | None
+    """None: up to now."""
     limit: Limit
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where it begins."""
+        return Cursor(self.epoch, self.after)
+
+
+class Past(Protocol):
+    """Where ranges are read."""
+
+    async def bound(self, wanted: Range) -> Range:
+        """The same range with its end, where that is known here. Raises Refusal as ``read`` does."""
+
+    async def read(self, wanted: Range) -> tuple[Entry, ...]:
+        """All of it, oldest first.
+
+        Raises Refusal: BODY_TOO_LARGE above the limit, BAD_CURSOR when a part may have been trimmed away or the log has
+        never come to its beginning, OVERLOADED when nobody answers.
+        """
+
+    async def has_come_to(self, stream_id: str, cursor: Cursor) -> bool:
+        """Whether the log has come to a cursor: one beyond its end was never given by anyone. True where nothing speaks
+        against it.
+        """
 
 
 @dataclass(eq=False)
@@ -41,74 +71,55 @@ class _Reading:
 class Ranges:
     """Reads ranges; the reads belong to ``tasks``."""
 
-    def __init__(self, reader: LogReader, tasks: asyncio.TaskGroup) -> None:
-        self._reader = reader
+    def __init__(self, past: Past, tasks: asyncio.TaskGroup) -> None:
+        self._past = past
         self._tasks = tasks
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._readings: dict[Range, _Reading] = {}
 
-    async def last_seq(self, shard: Shard, stream_id: str) -> int:
-        """Where the stream's last message stands, as the log's leader knows it; 0 when the log holds none.
-
-        Raises Refusal(OVERLOADED).
-        """
-        try:
-            last = await self._reader.last(shard, stream_id)
-        except LogUnavailable as error:
-            raise _away() from error
-        return last.seq if last is not None else 0
+    async def has_come_to(self, stream_id: str, cursor: Cursor) -> bool:
+        """As ``Past`` says."""
+        return await self._past.has_come_to(stream_id, cursor)
 
     async def read(self, wanted: Range) -> tuple[Entry, ...]:
-        """All of it, oldest first. The read goes on while one of those who want it still waits.
-
-        Raises Refusal: BODY_TOO_LARGE above the limit, BAD_CURSOR when a part may have been trimmed away, OVERLOADED
-        when the log did not answer within READ_S.
+        """All of it, oldest first. Those who want the same range, with an end, share one read; it goes on while one of
+        them still waits. Raises Refusal as ``Past.read`` does, OVERLOADED also when there is no answer within READ_S.
         """
+        if wanted.through is None:
+            wanted = await self._past.bound(wanted)
+        if wanted.through is None:
+            # What another one began before may end too early.
+            outcome = await self._read(wanted)
+        else:
+            outcome = await self._share(wanted)
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    async def _share(self, wanted: Range) -> tuple[Entry, ...] | Refusal:
         reading = self._readings.get(wanted)
         if reading is None:
             reading = self._readings[wanted] = _Reading(self._tasks.create_task(self._read(wanted)))
         reading.readers += 1
         try:
-            outcome = await asyncio.shield(reading.task)
+            return await asyncio.shield(reading.task)
         finally:
             reading.readers -= 1
             if not reading.readers:
                 reading.task.cancel()
                 if self._readings.get(wanted) is reading:
                     del self._readings[wanted]
-        if isinstance(outcome, Refusal):
-            raise outcome
-        return outcome
 
     async def _read(self, wanted: Range) -> tuple[Entry, ...] | Refusal:
         try:
             async with asyncio.timeout(READ_S), self._slots:
-                return await self._read_all(wanted)
+                return await self._past.read(wanted)
         except Refusal as refusal:
             return refusal
-        except (LogUnavailable, TimeoutError):
-            return _away()
-
-    async def _read_all(self, wanted: Range) -> tuple[Entry, ...]:
-        entries: list[Entry] = []
-        events, size, at = 0, 0, wanted.after
-        while at < wanted.through:
-            page = await self._reader.known_after(wanted.shard, wanted.stream_id, at)
-            for message in page.messages:
-                if message.seq <= wanted.through and message.events.events:
-                    entries.append(Entry.of(message))
-                    events += entries[-1].events
-                    size += len(message.encoded)
-            if events > wanted.limit.events or size > wanted.limit.bytes:
-                raise Refusal(Reason.BODY_TOO_LARGE, f"more than {wanted.limit.events} events follow the cursor")
-            if not page.messages:
-                break
-            at = page.messages[-1].seq
-        # Only now: what was trimmed during the read counts, too.
-        if wanted.after + 1 < (await self._reader.shard_state(wanted.shard)).first:
-            raise Refusal(Reason.BAD_CURSOR, "the log does not reach back to the cursor any more")
-        return tuple(entries)
+        except TimeoutError:
+            return away()
 
 
-def _away() -> Refusal:
+def away() -> Refusal:
+    """Nobody who knows the log answers."""
     return Refusal(Reason.OVERLOADED, "the log does not answer", retry_after_ms=1_000)

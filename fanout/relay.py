@@ -69,7 +69,7 @@ class RelayCall(LongCall):
                 case "leave":
                     self._leave(request.leave.stream_id)
                 case "viewers" if request.viewers.stream_id in self._joins:
-                    self._feed.presence.local.report(self, request.viewers.stream_id, request.viewers.viewers)
+                    self._feed.viewers.report(self, request.viewers.stream_id, request.viewers.viewers)
                 case _:
                     pass
 
@@ -92,7 +92,7 @@ class RelayCall(LongCall):
             # Another join of the same topic may have come meanwhile: then that one counts.
             if self._joins.get(join.stream_id) is asyncio.current_task():
                 del self._joins[join.stream_id]
-                self._feed.presence.local.report(self, join.stream_id, 0)
+                self._feed.viewers.report(self, join.stream_id, 0)
                 self._outbox.refuse(join.stream_id, refusal.reason)
                 self._ready.set()
 
@@ -107,12 +107,14 @@ class RelayCall(LongCall):
             await asyncio.get_running_loop().create_future()
         finally:
             topic.remove(seat)
+            # A snapshot that is due could not be made any more.
+            self._outbox.forget(stream_id)
             del self._seats[stream_id]
 
     def _leave(self, stream_id: str) -> None:
         if (joined := self._joins.pop(stream_id, None)) is not None:
             joined.cancel()
-            self._feed.presence.local.report(self, stream_id, 0)
+            self._feed.viewers.report(self, stream_id, 0)
         self._outbox.forget(stream_id)
 
     # -- what its seats hear --
@@ -123,6 +125,14 @@ class RelayCall(LongCall):
 
     def count(self, stream_id: str, viewers: int) -> None:
         self._outbox.count(stream_id, viewers)
+        self._ready.set()
+
+    def degrade(self, stream_id: str, degraded: bool) -> None:
+        self._outbox.degrade(stream_id, degraded)
+        self._ready.set()
+
+    def renew(self, stream_id: str) -> None:
+        self._outbox.renew(stream_id)
         self._ready.set()
 
     def _replace(self, stream_id: str) -> bytes:
@@ -148,6 +158,12 @@ class _Seat:
 
     def viewers(self, viewers: int) -> None:
         self._call.count(self.topic.stream_id, viewers)
+
+    def degraded(self, degraded: bool) -> None:
+        self._call.degrade(self.topic.stream_id, degraded)
+
+    def restarted(self) -> None:
+        self._call.renew(self.topic.stream_id)
 
     def closed(self, refusal: Refusal) -> None:
         self._call.end(refusal)

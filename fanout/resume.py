@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from fanout import metrics
 from fanout.messages import Entry
 from fanout.ranges import Limit, Range, Ranges
-from fanout.reader import LogReader, LogUnavailable
 from fanout.topic import Topic
 from livecomments.cursor import BadCursor, Cursor
 from livecomments.errors import Reason, Refusal
-from livecomments.log import Shard
 from livecomments.v1.feed_service_pb2 import Snapshot
 
 
@@ -38,10 +36,8 @@ def read_cursor(text: str) -> Cursor | None:
 class Resumer:
     """Decides how subscribers begin."""
 
-    def __init__(self, ranges: Ranges, reader: LogReader) -> None:
+    def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges
-        self._reader = reader
-        self._reached: dict[Shard, int] = {}
 
     async def start(self, topic: Topic, cursor: Cursor | None, limit: Limit, comments: int) -> Start:
         """The beginning for someone who has seen everything up to ``cursor``.
@@ -64,19 +60,19 @@ class Resumer:
         """What stands between the cursor and the head; None when it can't be had. Nothing is awaited after the head
         was looked at for the last time.
         """
-        if cursor.epoch != topic.shard.epoch:
+        if cursor.epoch != topic.epoch:
             return None
         if cursor.seq > topic.memory.head:
             # Whoever gave that cursor knows more than this topic does.
             topic.ask()
-            if not await self.has_come_to(topic.shard, cursor.seq):
+            if not await self._ranges.has_come_to(topic.stream_id, cursor):
                 return None
         older: Sequence[Entry] = ()
         after = cursor.seq
         if not topic.memory.covers(after):
             through = topic.memory.head
             try:
-                older = await self._ranges.read(Range(topic.shard, topic.stream_id, after, through, limit))
+                older = await self._ranges.read(Range(topic.stream_id, topic.epoch, after, through, limit))
             except Refusal:
                 return None
             after = through
@@ -85,15 +81,6 @@ class Resumer:
         missed = [*older, *topic.memory.after(after)]
         events, size = sum(entry.events for entry in missed), sum(len(entry.encoded) for entry in missed)
         return missed if events <= limit.events and size <= limit.bytes else None
-
-    async def has_come_to(self, shard: Shard, seq: int) -> bool:
-        """Whether the log has come to ``seq``: a cursor beyond its end was never given by anyone."""
-        if seq > self._reached.get(shard, 0):
-            try:
-                self._reached[shard] = (await self._reader.shard_state(shard)).last
-            except LogUnavailable:
-                return True  # nothing speaks against it
-        return seq <= self._reached.get(shard, seq)
 
 
 def _fresh(topic: Topic, comments: int) -> Start:

@@ -1,49 +1,32 @@
 """FeedService over gRPC, and the process around it."""
 
-import asyncio
 import random
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
-from nats.errors import SlowConsumerError
 
 from fanout import metrics, wire
-from fanout.background import background
-from fanout.calls import LongCall, OpenCalls
+from fanout.calls import LongCall
 from fanout.feed import Feed
-from fanout.history import open_history
-from fanout.messages import in_pieces
-from fanout.presence import Presence
-from fanout.ranges import Limit, Range, Ranges
-from fanout.reader import open_reader
+from fanout.from_log import open_from_log
+from fanout.from_upstream import open_from_upstream
+from fanout.messages import Entry, in_pieces
+from fanout.ranges import Limit, Range
 from fanout.relay import RelayCall
-from fanout.resume import Resumer, read_cursor
+from fanout.resume import read_cursor
 from fanout.settings import FanoutSettings
-from fanout.topic import Sources, Topic
-from fanout.topics import Topics
 from fanout.watch import WatchCall, check_may_watch
 from livecomments.errors import Reason, Refusal, invalid
 from livecomments.identity import caller
-from livecomments.log import Shard, connect, find_log, open_log
-from livecomments.registry import StreamDirectory, open_directory
 from livecomments.stream_ids import check_stream_id
-from livecomments.telemetry import log
 from livecomments.v1 import feed_service_pb2 as pb
-from livecomments.v1.comment_pb2 import Stream
 
 NAME = pb.DESCRIPTOR.services_by_name["FeedService"].full_name
 BACKFILL_BYTES = 8 * 1024**2
 """A range that takes more is refused, whatever max_comments allows."""
 _CHUNK_BYTES = 256 * 1024
-LOOK_EVERY_S = 5.0
-"""How often fanout looks whether the log is still the one that it knows: a restored one begins a new life, in which the
-same sequences stand for other messages.
-"""
 
 Context = grpc.aio.ServicerContext[Any, bytes]
 
@@ -51,9 +34,8 @@ Context = grpc.aio.ServicerContext[Any, bytes]
 class FeedService:
     """The methods. Responses are bytes: what many callers get is serialized once."""
 
-    def __init__(self, feed: Feed, directory: StreamDirectory) -> None:
+    def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._directory = directory
 
     @property
     def names(self) -> Sequence[str]:
@@ -76,7 +58,8 @@ class FeedService:
         self._feed.calls.check()
         check_stream_id(request.stream_id)
         identity = caller()
-        check_may_watch(identity, await self._directory.find(request.stream_id))
+        if (stream := await self._feed.find(request.stream_id)) is not None:
+            check_may_watch(identity, stream)
         await self._run(WatchCall(self._feed, identity, request, context.write))
 
     async def Relay(self, requests: AsyncIterator[pb.RelayRequest], context: Context) -> None:
@@ -96,17 +79,14 @@ class FeedService:
         check_stream_id(request.stream_id)
         if request.max_comments < 1:
             raise invalid("max_comments", "must be at least 1")
-        await self._directory.find(request.stream_id)
+        await self._feed.find(request.stream_id)
         cursor = read_cursor(request.cursor)
-        shard = self._feed.topics.log.shard_of(request.stream_id)
         try:
-            if cursor is None or cursor.epoch != shard.epoch:
+            if cursor is None:
                 raise Refusal(Reason.BAD_CURSOR, "cursor: is not one of this log")
-            through = await self._feed.ranges.last_seq(shard, request.stream_id)
-            if cursor.seq > through and not await self._feed.resumer.has_come_to(shard, cursor.seq):
-                raise Refusal(Reason.BAD_CURSOR, "cursor: the log has not come to it")
+            through = request.through_seq if request.through_seq > cursor.seq else None
             limit = Limit(request.max_comments, BACKFILL_BYTES)
-            entries = await self._feed.ranges.read(Range(shard, request.stream_id, cursor.seq, through, limit))
+            entries = await self._read(Range(request.stream_id, cursor.epoch, cursor.seq, through, limit))
         except Refusal as refusal:
             metrics.backfills_total.labels(refusal.reason.lower()).inc()
             raise
@@ -114,71 +94,20 @@ class FeedService:
         for window in in_pieces(request.stream_id, entries, _CHUNK_BYTES):
             yield wire.backfill_batch(window.batch)
 
+    async def _read(self, wanted: Range) -> Sequence[Entry]:
+        """From memory where that has all of it, else from where this fanout's feed comes from."""
+        topic = self._feed.topics.known(wanted.stream_id)
+        if topic is None or not topic.remembers(wanted):
+            return await self._feed.ranges.read(wanted)
+        metrics.backfills_from_memory_total.inc()
+        entries = topic.memory.after(wanted.after)
+        wanted.limit.check(sum(entry.events for entry in entries), sum(len(entry.encoded) for entry in entries))
+        return entries
+
 
 @asynccontextmanager
 async def open_service(settings: FanoutSettings) -> AsyncIterator[FeedService]:
     """A fanout that is ready to be served, for as long as the context is open."""
-    reconnected = asyncio.Event()
-
-    async def on_reconnect() -> None:
-        # nats-py is not connected until this returns: nothing may be asked for here.
-        reconnected.set()
-
-    def on_error(error: Exception) -> None:
-        # The next message shows the gap; after the last one, the next probe.
-        if isinstance(error, SlowConsumerError) and error.subject.startswith("live."):
-            metrics.dropped_total.inc()
-
-    async with (
-        connect(settings, "fanout", on_reconnect, on_error) as client,
-        open_directory(client, settings) as directory,
-        open_reader(client) as reader,
-        open_history(settings, reader) as history,
-        background() as tasks,
-    ):
-        sources = Sources(client, reader, history, directory)
-
-        def make_topic(shard: Shard, registered: Stream) -> Topic:
-            return Topic(settings, sources, shard, registered)
-
-        stored = await open_log(client.jetstream(), settings)
-        presence = Presence(client, secrets.token_hex(8))
-        topics = Topics(
-            make_topic,
-            directory,
-            stored,
-            presence=presence,
-            linger_s=settings.fanout_linger_s,
-            tasks=tasks,
-        )
-        ranges = Ranges(reader, tasks)
-        tasks.create_task(presence.run())
-        tasks.create_task(_look_after_the_log(reconnected, client, settings, directory, topics))
-        yield FeedService(Feed(settings, topics, Resumer(ranges, reader), ranges, presence, OpenCalls()), directory)
-
-
-async def _look_after_the_log(
-    reconnected: asyncio.Event, client: Client, settings: FanoutSettings, directory: StreamDirectory, topics: Topics
-) -> None:
-    """Whatever was said while the connection was lost must be asked for; and the log may be restored at any time."""
-    while True:
-        try:
-            async with asyncio.timeout(LOOK_EVERY_S * random.uniform(0.8, 1.0)):
-                await reconnected.wait()
-        except TimeoutError:
-            pass
-        else:
-            reconnected.clear()
-            directory.catch_up()
-            topics.ask_all()
-        try:
-            # Not one that is missing: whoever restores it makes it.
-            found = await find_log(client.jetstream(), settings)
-        except (NatsError, TimeoutError) as error:
-            log().warning("the log could not be looked at", error=repr(error))
-            continue
-        if found is None:
-            log().warning("the log is missing")
-        elif found != topics.log:
-            log().warning("the log began a new life")
-            topics.begin_anew(found)
+    opened = open_from_upstream(settings) if settings.fanout_upstream_urls else open_from_log(settings)
+    async with opened as feed:
+        yield FeedService(feed)

@@ -14,6 +14,10 @@ class FanoutSettings(Settings):
     """Where gRPC is served; port 0 takes a free one."""
     fanout_metrics_listen: str = "127.0.0.1:0"
     """Where Prometheus reads."""
+    fanout_upstream_urls: Addresses = ()
+    """Fanouts, ``host:port``, separated by commas, one of which feeds this one, which then needs neither NATS nor
+    storage; without any it reads the log itself.
+    """
     fanout_window_ms: Annotated[int, Field(ge=1, le=10_000)] = 100
     """At most one window of a topic in so many ms; the first event after a quiet moment goes at once."""
     fanout_ring: Annotated[int, Field(ge=1, le=200)] = 200

@@ -1,25 +1,22 @@
 """The topics that are open here: each from its first subscriber until some time after its last."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fanout import metrics
 from fanout.background import background
-from fanout.presence import Presence
 from fanout.topic import Topic
 from livecomments.errors import Reason, Refusal
-from livecomments.log import Log, Shard
-from livecomments.registry import StreamDirectory
 from livecomments.stream_ids import check_stream_id
 from livecomments.telemetry import log
-from livecomments.v1.comment_pb2 import Stream
 
 OPEN_S = 5.0
 """How long a join waits for a topic's beginning."""
 
-MakeTopic = Callable[[Shard, Stream], Topic]
+MakeTopic = Callable[[str], Awaitable[Topic]]
+"""Makes the topic of a stream, which is not running yet; raises Refusal where it is known that there is no such one."""
 
 
 @dataclass(eq=False)
@@ -33,42 +30,24 @@ class _Lease:
 class Topics:
     """Opens topics on demand; their tasks belong to ``tasks``, whose end is the topics' end."""
 
-    def __init__(
-        self,
-        make: MakeTopic,
-        directory: StreamDirectory,
-        stored: Log,
-        *,
-        presence: Presence,
-        linger_s: float,
-        tasks: asyncio.TaskGroup,
-    ) -> None:
+    def __init__(self, make: MakeTopic, *, linger_s: float, tasks: asyncio.TaskGroup) -> None:
         self._make = make
-        self._directory = directory
-        self._log = stored
-        self._presence = presence
         self._linger_s = linger_s
         self._tasks = tasks
         self._leases: dict[str, _Lease] = {}
-
-    @property
-    def log(self) -> Log:
-        return self._log
 
     @asynccontextmanager
     async def lease(self, stream_id: str) -> AsyncIterator[Topic]:
         """The opened topic, kept for as long as the context is open.
 
-        Raises Refusal: INVALID_FIELD, STREAM_NOT_FOUND, or OVERLOADED when the log gave it no beginning within
-        OPEN_S.
+        Raises Refusal: INVALID_FIELD, STREAM_NOT_FOUND, or OVERLOADED when it has no beginning within OPEN_S.
         """
         check_stream_id(stream_id)
-        registered = await self._directory.find(stream_id)
         lease = self._leases.get(stream_id)
         if lease is None:
-            lease = _Lease(self._make(self._log.shard_of(stream_id), registered))
-            self._leases[stream_id] = lease
-            self._tasks.create_task(self._keep(lease))
+            made = await self._make(stream_id)
+            # Another may have come meanwhile.
+            lease = self._leases.get(stream_id) or self._open(made)
         lease.users += 1
         lease.changed.set()
         try:
@@ -76,7 +55,9 @@ class Topics:
                 async with asyncio.timeout(OPEN_S):
                     await lease.topic.opened.wait()
             except TimeoutError:
-                raise Refusal(Reason.OVERLOADED, "the log does not answer", retry_after_ms=1_000) from None
+                raise Refusal(Reason.OVERLOADED, "the feed has no beginning yet", retry_after_ms=1_000) from None
+            if lease.topic.refusal is not None:
+                raise lease.topic.refusal
             yield lease.topic
         finally:
             lease.users -= 1
@@ -87,18 +68,34 @@ class Topics:
         for lease in self._leases.values():
             lease.topic.ask()
 
-    def begin_anew(self, stored: Log) -> None:
-        """Ends every topic: the log is another one now, and no cursor of the old one means anything in it."""
-        self._log = stored
+    def degrade(self, degraded: bool) -> None:
+        """Every topic is cut off from where it comes from, or not any more."""
+        for lease in self._leases.values():
+            lease.topic.degrade(degraded)
+
+    def known(self, stream_id: str) -> Topic | None:
+        """The topic, if it is open here."""
+        lease = self._leases.get(stream_id)
+        if lease is None or not lease.topic.opened.is_set() or lease.topic.refusal is not None:
+            return None
+        return lease.topic
+
+    def end_all(self) -> None:
+        """Ends every topic; those who want one open it anew."""
         for lease in list(self._leases.values()):
             self._end(lease)
+
+    def _open(self, topic: Topic) -> _Lease:
+        lease = self._leases[topic.stream_id] = _Lease(topic)
+        self._tasks.create_task(self._keep(lease))
+        return lease
 
     async def _keep(self, lease: _Lease) -> None:
         metrics.topics.inc()
         try:
             async with background() as tasks:
-                tasks.create_task(self._presence.follow(lease.topic))
-                tasks.create_task(lease.topic.run())
+                running = tasks.create_task(lease.topic.run())
+                running.add_done_callback(lambda _: self._end(lease))
                 await self._until_unused(lease)
         except* Exception as group:
             log().error("a topic failed", stream=lease.topic.stream_id, exc_info=group)

@@ -64,7 +64,7 @@ class WatchCall(LongCall):
     async def _watch(self, topic: Topic) -> None:
         check_may_watch(self._identity, topic.stream())
         start = await self._feed.resumer.start(topic, self._cursor, RESUME, COMMENTS)
-        local = self._feed.presence.local
+        local = self._feed.viewers
         local.report(self, self._stream_id, 1)
         topic.add(self, start.after)
         try:
@@ -119,6 +119,12 @@ class WatchCall(LongCall):
     def viewers(self, viewers: int) -> None:
         self._viewers = viewers
         self._ready.set()
+
+    def degraded(self, degraded: bool) -> None:
+        """Watch has no message for it but the snapshot."""
+
+    def restarted(self) -> None:
+        self.end(Refusal(Reason.OVERLOADED, "the feed was interrupted: resume by cursor", retry_after_ms=500))
 
     def closed(self, refusal: Refusal) -> None:
         self.end(refusal)

@@ -7,6 +7,7 @@ from contextvars import Context
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from cassandra.cluster import Session
 
@@ -18,6 +19,10 @@ from tests.cql.server import require_server
 from tests.cql.shared import empty, new_keyspace, shared_server
 from tests.processes import NatsServer
 from tests.system import System
+
+# How long an example takes depends on what else runs on the machine.
+hypothesis.settings.register_profile("no judge of time", deadline=None)
+hypothesis.settings.load_profile("no judge of time")
 
 
 class ForgivingLoop(asyncio.SelectorEventLoop):

@@ -62,9 +62,13 @@ def core() -> None:
 
 
 @app.command(rich_help_panel="Run")
-def fanout() -> None:
-    """Run one fanout: live events out of the log."""
-    _become("fanout")
+def fanout(
+    upstream: Annotated[
+        str, typer.Option(metavar="ADDRESSES", help="host:port of fanouts, separated by commas: one feeds this one.")
+    ] = "",
+) -> None:
+    """Run one fanout: live events out of the log, or out of another fanout."""
+    _become("fanout", *(["--upstream", upstream] if upstream else []))
 
 
 @storage_app.callback()

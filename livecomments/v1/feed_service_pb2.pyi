@@ -335,7 +335,10 @@ class TopicUpdate(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     VIEWERS_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
+    degraded: _builtins.bool
+    """The feed is cut off from the stream's home region and may lag, or not any more."""
     @_builtins.property
     def snapshot(self) -> Global___Snapshot: ...
     @_builtins.property
@@ -354,12 +357,13 @@ class TopicUpdate(_message.Message):
         batch: Global___FeedBatch | None = ...,
         viewers: Global___ViewerCount | None = ...,
         refused: Global___Refused | None = ...,
+        degraded: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "message", b"message", "refused", b"refused", "snapshot", b"snapshot", "viewers", b"viewers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "degraded", b"degraded", "message", b"message", "refused", b"refused", "snapshot", b"snapshot", "viewers", b"viewers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "message", b"message", "refused", b"refused", "snapshot", b"snapshot", "stream_id", b"stream_id", "viewers", b"viewers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "degraded", b"degraded", "message", b"message", "refused", b"refused", "snapshot", b"snapshot", "stream_id", b"stream_id", "viewers", b"viewers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "batch", "viewers", "refused"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "batch", "viewers", "refused", "degraded"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -392,20 +396,26 @@ class BackfillRequest(_message.Message):
     STREAM_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     MAX_COMMENTS_FIELD_NUMBER: _builtins.int
+    THROUGH_SEQ_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.str
     cursor: _builtins.str
     max_comments: _builtins.int
     """Most events of any kind, at least 1; above it OUT_OF_RANGE at once, nothing sent."""
+    through_seq: _builtins.int
+    """The caller needs nothing behind this seq, but more may come: it can then be answered from memory, and once for all
+    who want the same. 0, or none behind the cursor: up to now.
+    """
     def __init__(
         self,
         *,
         stream_id: _builtins.str = ...,
         cursor: _builtins.str = ...,
         max_comments: _builtins.int = ...,
+        through_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "max_comments", b"max_comments", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "max_comments", b"max_comments", "stream_id", b"stream_id", "through_seq", b"through_seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

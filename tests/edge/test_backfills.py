@@ -25,7 +25,7 @@ class Log(Backfills):
         self.refusal: Refusal | None = None
         self.may_answer = trio.Event()
 
-    async def read(self, stream_id: str, cursor: Cursor) -> list[feed.FeedMessage]:  # noqa: ARG002
+    async def read(self, stream_id: str, cursor: Cursor, through: int) -> list[feed.FeedMessage]:  # noqa: ARG002
         self.reads += 1
         await self.may_answer.wait()
         if self.refusal is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import uuid_utils
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import RePublish
@@ -178,6 +179,7 @@ async def serve_drainable(settings: FanoutSettings) -> AsyncIterator[tuple[str, 
             interceptors=[AuthInterceptor(authenticator), RefusalInterceptor()], options=SERVER_OPTIONS
         )
         service.mount(server)
+        health_pb2_grpc.add_HealthServicer_to_server(_Well(), server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
@@ -185,6 +187,13 @@ async def serve_drainable(settings: FanoutSettings) -> AsyncIterator[tuple[str, 
         finally:
             service.drain()
             await server.stop(1)
+
+
+class _Well(health_pb2_grpc.HealthServicer):
+    """Says that it serves."""
+
+    async def Check(self, _request: object, _context: object) -> health_pb2.HealthCheckResponse:  # noqa: N802
+        return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
 
 def service_metadata(data_dir: Path) -> tuple[tuple[str, str], ...]:
@@ -206,6 +215,7 @@ class Seen:
         self.arrived: list[float] = []
         self.viewers: list[int] = []
         self.refused: list[str] = []
+        self.degraded: list[bool] = []
         self.heartbeats = 0
         self.since_snapshot: list[pb.FeedMessage] = []
 
@@ -221,6 +231,9 @@ class Seen:
                 self.since_snapshot.extend(message.batch.messages)
             case "viewers":
                 self.viewers.append(message.viewers.viewers)
+            case "degraded":
+                assert isinstance(message, pb.TopicUpdate)
+                self.degraded.append(message.degraded)
             case "refused":
                 assert isinstance(message, pb.TopicUpdate)
                 self.refused.append(message.refused.reason)
@@ -252,6 +265,12 @@ class Seen:
     @property
     def snapshot(self) -> pb.Snapshot:
         return self.snapshots[-1]
+
+    @property
+    def reached(self) -> int:
+        """The seq up to which the subscriber knows."""
+        at_snapshot = int(self.snapshot.cursor.rsplit("-", 1)[1])
+        return max([at_snapshot, *(message.seq for message in self.since_snapshot)])
 
     @property
     def snapshot_texts(self) -> list[str]:
@@ -356,10 +375,14 @@ async def relay(address: str, data_dir: Path) -> AsyncIterator[Relaying]:
                 task.cancel()
 
 
-async def backfill(address: str, data_dir: Path, stream_id: str, cursor: str, max_comments: int) -> pb.FeedBatch:
+async def backfill(  # noqa: PLR0917
+    address: str, data_dir: Path, stream_id: str, cursor: str, max_comments: int, through_seq: int = 0
+) -> pb.FeedBatch:
     """All that a Backfill gives, as one batch; raises AioRpcError."""
     async with stub(address) as feed:
-        request = pb.BackfillRequest(stream_id=stream_id, cursor=cursor, max_comments=max_comments)
+        request = pb.BackfillRequest(
+            stream_id=stream_id, cursor=cursor, max_comments=max_comments, through_seq=through_seq
+        )
         whole = pb.FeedBatch()
         async for response in feed.Backfill(request, metadata=service_metadata(data_dir)):
             whole.MergeFrom(response.batch)
@@ -367,7 +390,7 @@ async def backfill(address: str, data_dir: Path, stream_id: str, cursor: str, ma
 
 
 class Line:
-    """A TCP connection between a service and a server that can be cut, and mended.
+    """TCP connections between a service and a server that can be cut, and mended.
 
     While it is cut, connections are refused: nats-py leaves one open that is accepted and closed again.
     """
@@ -377,6 +400,11 @@ class Line:
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
         self.url = "nats://127.0.0.1:0"
+
+    @property
+    def address(self) -> str:
+        """Where it begins, ``host:port``."""
+        return self.url.removeprefix("nats://")
 
     async def mend(self) -> None:
         """Takes connections, on the same port each time."""

@@ -69,14 +69,14 @@ async def test_what_is_trimmed_during_the_read_counts(
     async with open_source(settings) as source, served(fanout_settings(settings)) as address:
         await source.make_stream("a")
         seqs = await source.post_each("a", ["one", "two", "three"])
-        read = LogReader.known_after
+        read = LogReader.after
 
         async def trimmed_meanwhile(self: LogReader, *args: object) -> object:
             page = await read(self, *args)  # type: ignore[arg-type]
             await source.js.purge_stream(source.shard.name, seq=seqs[2])
             return page
 
-        monkeypatch.setattr(LogReader, "known_after", trimmed_meanwhile)
+        monkeypatch.setattr(LogReader, "after", trimmed_meanwhile)
         assert await refusal(address, data_dir, "a", source.cursor(0), 10) is Reason.BAD_CURSOR
 
 
@@ -114,7 +114,7 @@ async def test_those_who_want_the_same_at_once_share_one_read(
     async with open_source(settings) as source, served(fanout_settings(settings)) as address:
         await source.make_stream("a")
         seqs = await source.post_each("a", ["one", "two"])
-        read, reads, everyone_is_here = LogReader.known_after, 0, asyncio.Event()
+        read, reads, everyone_is_here = LogReader.after, 0, asyncio.Event()
 
         async def counted(self: LogReader, *args: object) -> object:
             nonlocal reads
@@ -132,7 +132,7 @@ async def test_those_who_want_the_same_at_once_share_one_read(
                 asyncio.get_running_loop().call_soon(everyone_is_here.set)
             return found
 
-        monkeypatch.setattr(LogReader, "known_after", counted)
+        monkeypatch.setattr(LogReader, "after", counted)
         monkeypatch.setattr(LogReader, "last", asking)
         answers = await asyncio.gather(*(backfill(address, data_dir, "a", source.cursor(0), 10) for _ in range(5)))
         assert [[message.seq for message in answer.messages] for answer in answers] == [seqs] * 5

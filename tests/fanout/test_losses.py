@@ -9,12 +9,10 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from livecomments.settings import Settings
-from tests.fanout.nats_proxy import Frames, Mischief, NatsProxy, open_nats_proxy
+from tests.fanout.live_proxy import LiveProxy, Mischief, open_live_proxy
 from tests.fanout.parts import (
     Seen,
     Source,
@@ -41,9 +39,9 @@ def metric(name: str, **labels: str) -> float:
 
 
 @contextlib.asynccontextmanager
-async def behind_a_proxy(settings: Settings, **changes: object) -> AsyncIterator[tuple[Source, NatsProxy, str]]:
+async def behind_a_proxy(settings: Settings, **changes: object) -> AsyncIterator[tuple[Source, LiveProxy, str]]:
     """A log, a proxy, and the address of a fanout that hears of the log through the proxy alone."""
-    async with open_source(settings) as source, open_nats_proxy(settings.nats_url[0]) as proxy:
+    async with open_source(settings) as source, open_live_proxy(settings.nats_url[0]) as proxy:
         for name in STREAMS:
             await source.make_stream(name)
         async with served(fanout_settings(settings, nats_url=(proxy.url,), **changes)) as address:
@@ -141,7 +139,7 @@ async def test_a_lost_last_message_shows_within_6_s_although_replicas_are_behind
 async def test_a_replica_that_never_catches_up_hides_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fanout.topic.PROBE_S", 0.3)
+    monkeypatch.setattr("fanout.log_topic.PROBE_S", 0.3)
     async with behind_a_proxy(settings) as (source, proxy, address), watch(address, "a") as watching:
         proxy.stale = lambda: True
         seqs = [await source.post("a", "heard")]
@@ -161,7 +159,7 @@ async def test_a_replica_that_never_catches_up_hides_nothing(
 async def test_what_nats_py_drops_because_too_much_waits_is_counted_and_fetched(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fanout.topic._PENDING_BYTES", 1_000)
+    monkeypatch.setattr("fanout.log_topic._PENDING_BYTES", 1_000)
     async with behind_a_proxy(settings) as (source, _, address), watch(address, "a") as watching:
         before = metric("livecomments_fanout_dropped_total")
         # One packet brings many of them.
@@ -198,7 +196,7 @@ async def test_what_is_purged_before_it_was_heard_holds_nothing_up(settings: Set
 async def test_a_log_that_is_made_anew_behind_a_standing_connection_ends_the_calls(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fanout.service.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("fanout.from_log.LOOK_EVERY_S", 0.2)
     async with behind_a_proxy(settings) as (source, _, address):
         await source.post_each("a", ["old", "older than the new log is long"])
         async with watch(address, "a") as watching:
@@ -213,24 +211,6 @@ async def test_a_log_that_is_made_anew_behind_a_standing_connection_ends_the_cal
 
 
 # -- the proxy itself --
-
-FRAMES = (
-    b"INFO {}\r\n",
-    b"PING\r\n",
-    b"MSG live.0.a 3 5\r\nhe\r\no\r\n",
-    b"HMSG live.0.a 3 _INBOX.1 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
-    b"PUB a b 0\r\n\r\n",
-)
-
-
-@given(st.lists(st.sampled_from(FRAMES), max_size=8), st.randoms(use_true_random=False))
-def test_frames_are_whole_however_the_bytes_come(sent: list[bytes], dice: random.Random) -> None:
-    data, frames, found = b"".join(sent), Frames(), []
-    while data:
-        size = dice.randint(1, len(data))
-        found += frames.feed(data[:size])
-        data = data[size:]
-    assert [frame.raw for frame in found] == sent
 
 
 def test_mischief_is_drawn_from_its_seed() -> None:

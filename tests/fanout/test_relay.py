@@ -220,7 +220,7 @@ async def test_a_slow_edge_gets_snapshots_and_costs_no_memory(
                 seqs = await post_much(source, all_of_it, 40)
                 grown = resident_bytes(fanout) - before
                 slow.reads.set()
-                await soon(lambda: reached(seen) >= seqs[-1], "the slow edge is there, too")
+                await soon(lambda: seen.reached >= seqs[-1], "the slow edge is there, too")
                 await source.post("quiet", "untouched")
                 await soon(lambda: quiet.texts == ["untouched"], "other topics go on")
             assert all_of_it.seqs == seqs
@@ -260,12 +260,6 @@ async def post_much(source: Source, reader: Seen, megabytes: int) -> list[int]:
         seqs += [await source.post("a", *("x" * 1_000 for _ in range(90))) for _ in range(10)]
         await soon(lambda last=seqs[-1]: last in reader.seqs, "the quick one has all")
     return seqs
-
-
-def reached(seen: Seen) -> int:
-    """The seq up to which an edge knows."""
-    at_snapshot = int(seen.snapshot.cursor.rsplit("-", 1)[1])
-    return max([at_snapshot, *(message.seq for message in seen.since_snapshot)])
 
 
 async def metrics_of(process: Service) -> str:

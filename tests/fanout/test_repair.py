@@ -54,8 +54,8 @@ async def test_what_was_committed_while_the_connection_was_lost_is_asked_for_on_
     settings: Settings, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that no probe can be what finds it.
-    monkeypatch.setattr("fanout.topic.PROBE_S", 600)
-    monkeypatch.setattr("fanout.topic._FIRST_PROBE_S", 600)
+    monkeypatch.setattr("fanout.log_topic.PROBE_S", 600)
+    monkeypatch.setattr("fanout.log_topic._FIRST_PROBE_S", 600)
     async with (
         open_source(settings) as source,
         open_line(nats_server.url) as line,

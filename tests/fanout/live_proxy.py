@@ -1,4 +1,4 @@
-"""A proxy between a service and nats-server that knows NATS's protocol, and does harm to chosen messages alone.
+"""A proxy between fanout and nats-server, in the test's own loop, that does harm to chosen messages alone.
 
 Live messages (``live.*``) are lost, doubled and delivered late, drawn from a seed. Direct gets are answered as by a
 follower that is behind, while ``stale`` says so. Everything else passes as it is.
@@ -12,49 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-_WITH_PAYLOAD = frozenset({b"MSG", b"HMSG", b"PUB", b"HPUB"})
+from tests.nats_proxy import Frame, Frames
+
 _NOT_FOUND = b"NATS/1.0 404 Message Not Found\r\n\r\n"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One command of the protocol (docs.nats.io, "Client Protocol"), from either side."""
-
-    words: tuple[bytes, ...]
-    """Its first line."""
-    raw: bytes
-    """All of it."""
-
-    @property
-    def verb(self) -> bytes:
-        return self.words[0].upper() if self.words else b""
-
-    @property
-    def subject(self) -> bytes:
-        """Of one that carries a message; empty for others."""
-        return self.words[1] if self.verb in _WITH_PAYLOAD else b""
-
-
-class Frames:
-    """Cuts bytes into frames. Plain code."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that are whole by now."""
-        self._rest += data
-        whole = []
-        while (line_end := self._rest.find(b"\r\n")) >= 0:
-            words = tuple(self._rest[:line_end].split())
-            end = line_end + 2
-            if words and words[0].upper() in _WITH_PAYLOAD:
-                end += int(words[-1]) + 2
-                if len(self._rest) < end:
-                    break
-            whole.append(Frame(words, self._rest[:end]))
-            self._rest = self._rest[end:]
-        return whole
 
 
 @dataclass
@@ -84,8 +44,8 @@ class Mischief:
         return [0]
 
 
-class NatsProxy:
-    """Open one with ``open_nats_proxy()``."""
+class LiveProxy:
+    """Open one with ``open_live_proxy()``."""
 
     def __init__(self, url: str) -> None:
         self._host, self._port = url.removeprefix("nats://").split(":")
@@ -124,11 +84,12 @@ class NatsProxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 for frame in frames.feed(data):
+                    words = _words(frame)
                     if frame.verb == b"SUB":
-                        inboxes[frame.words[1]] = frame.words[-1]
+                        inboxes[words[1]] = words[-1]
                     if frame.subject.startswith(b"$JS.API.DIRECT.GET.") and self.stale():
                         self.stale_answers += 1
-                        client.write(_not_found(frame.words[2], inboxes))
+                        client.write(_not_found(words[2], inboxes))
                     else:
                         server.write(frame.raw)
                 await server.drain()
@@ -158,6 +119,11 @@ class NatsProxy:
             end.close()
 
 
+def _words(frame: Frame) -> list[bytes]:
+    """Of its first line."""
+    return frame.raw.partition(b"\r\n")[0].split()
+
+
 def _not_found(inbox: bytes, inboxes: dict[bytes, bytes]) -> bytes:
     wildcard = inbox.rpartition(b".")[0] + b".*"
     number = inboxes[inbox] if inbox in inboxes else inboxes[wildcard]
@@ -166,9 +132,9 @@ def _not_found(inbox: bytes, inboxes: dict[bytes, bytes]) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def open_nats_proxy(url: str) -> AsyncIterator[NatsProxy]:
+async def open_live_proxy(url: str) -> AsyncIterator[LiveProxy]:
     """A proxy in front of the server at ``url``, in this loop."""
-    proxy = NatsProxy(url)
+    proxy = LiveProxy(url)
     server = await asyncio.start_server(proxy.carry, "127.0.0.1", 0)
     proxy.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
