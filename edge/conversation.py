@@ -115,20 +115,20 @@ class Conversation:
             crowded = Refusal(Reason.OVERLOADED, "too many posts of this viewer wait", retry_after_ms=wait_ms)
             line.say(_error(crowded, request_id))
             return
-        self._in_flight += 1
-        self._edge.talks.start_soon(self._post, line, post, request_id)
+        self._post(line, post, request_id)
 
-    async def _post(self, line: Line, post: bytes, request_id: str | None) -> None:
-        try:
-            address = self._address or line.address
-            posted = await take_post(self._edge, self._identity, address, self._stream_id, lambda: _draft(post))
-            line.say(_posted(posted, request_id))
-        except Refusal as refusal:
-            line.say(_error(refusal, request_id))
-        except Exception as error:
-            line.say(_error(unexpected(error, f"/v1/streams/{self._stream_id}/feed"), request_id))
-        finally:
+    def _post(self, line: Line, post: bytes, request_id: str | None) -> None:
+        self._in_flight += 1
+
+        def answer(outcome: Posted | Refusal) -> None:
             self._in_flight -= 1
+            line.say(_error(outcome, request_id) if isinstance(outcome, Refusal) else _posted(outcome, request_id))
+
+        address = self._address or line.address
+        try:
+            take_post(self._edge, self._identity, address, self._stream_id, lambda: _draft(post), answer=answer)
+        except Exception as error:
+            answer(unexpected(error, f"/v1/streams/{self._stream_id}/feed"))
 
 
 def _draft(post: bytes) -> Draft:

@@ -71,7 +71,7 @@ class Cores:
         """Hands the posts that have no answer yet to their streams' next owners; repeating them is safe."""
         if any(core.is_well for core in self.all):
             for post in lost.posts.take_unanswered():
-                self.owner(post.item.post.stream_id).posts.adopt(post)
+                self.owner(post.stream_id).posts.adopt(post)
 
 
 def _ingest(core: Core, metadata: Metadata) -> AbstractAsyncContextManager[Link]:

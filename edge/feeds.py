@@ -146,7 +146,7 @@ class Feeds:
             with open_channel(fanout) as channel:
                 if await is_well(health_pb2_grpc.HealthStub(channel)):
                     stub = self._backfills.stub = FeedServiceStub(channel)
-                    async with duplex(stub.Relay, metadata=self._metadata) as link:
+                    async with duplex(stub.Relay, metadata=self._metadata, merge=_as_they_are) as link:
                         self.connected.set()
                         log().info("fanout reached", fanout=fanout)
                         await self._follow(link)
@@ -274,6 +274,10 @@ class Feeds:
         _observe_lag(batch)
         if memory.has_ended:
             topic.audience.end()
+
+
+def _as_they_are(requests: list[pb.RelayRequest]) -> list[pb.RelayRequest]:
+    return requests
 
 
 def _degrade(topic: Topic, degraded: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
+import trio
 
 from edge import metrics
 from edge.requests import idempotency_key, read_json
@@ -38,6 +39,10 @@ class Posted(msgspec.Struct):
 
 Draft = tuple[str, PostComment]
 """A post's key, empty for none, and what it says."""
+Answer = Callable[[Posted | Refusal], None]
+"""Tells a poster: once, on the loop. It may neither wait nor raise."""
+
+_ACCEPTED = metrics.posts.labels("accepted")
 
 
 def draft_of(key: str | None, body: bytes) -> Draft:
@@ -45,25 +50,51 @@ def draft_of(key: str | None, body: bytes) -> Draft:
     return idempotency_key(key), read_json(body, PostComment)
 
 
-async def take_post(edge: Edge, author: Identity, address: str, stream_id: str, draft: Callable[[], Draft]) -> Posted:
+def take_post(
+    edge: Edge, author: Identity, address: str, stream_id: str, draft: Callable[[], Draft], *, answer: Answer
+) -> None:
     """One comment, posted by ``author`` from ``address``; ``draft`` reads it once its author may post at all.
 
-    Returns once the comment is durable. Raises Refusal.
+    ``answer`` is called once the comment is durable or refused, maybe before this returns; not if ``draft`` raises
+    anything but a Refusal. No task waits: waking one costs more than all the rest.
     """
     began = time.monotonic()
-    outcome = "accepted"
+
+    def settle(outcome: rpc.PostCommentResponse | Refusal) -> None:
+        metrics.post_seconds.observe(time.monotonic() - began)
+        if isinstance(outcome, Refusal):
+            metrics.posts.labels(outcome.reason).inc()
+            answer(outcome)
+            return
+        _ACCEPTED.inc()
+        comment = outcome.comment
+        answer(Posted(comment.comment_id, rfc3339(comment.posted_at_ms), comment.offset_ms, outcome.cursor))
+
     try:
         _admit(edge, author, address, began)
         item = _item(author, stream_id, *draft())
-        posted = await edge.cores.owner(stream_id).posts.post(item)
+        edge.cores.owner(stream_id).posts.post(item, settle)
     except Refusal as refusal:
-        outcome = refusal.reason
-        raise
-    finally:
-        metrics.posts.labels(outcome).inc()
-        metrics.post_seconds.observe(time.monotonic() - began)
-    comment = posted.comment
-    return Posted(comment.comment_id, rfc3339(comment.posted_at_ms), comment.offset_ms, posted.cursor)
+        settle(refusal)
+
+
+async def post_and_wait(
+    edge: Edge, author: Identity, address: str, stream_id: str, draft: Callable[[], Draft]
+) -> Posted:
+    """The same for a task. Cancelled, it leaves the post on its way: it may be committed. Raises Refusal."""
+    told = trio.Event()
+    outcomes: list[Posted | Refusal] = []
+
+    def answer(outcome: Posted | Refusal) -> None:
+        outcomes.append(outcome)
+        told.set()
+
+    take_post(edge, author, address, stream_id, draft, answer=answer)
+    await told.wait()
+    (outcome,) = outcomes
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
 
 
 def _admit(edge: Edge, author: Identity, address: str, now: float) -> None:
@@ -78,19 +109,19 @@ def _admit(edge: Edge, author: Identity, address: str, now: float) -> None:
 
 
 def _item(author: Identity, stream_id: str, key: str, form: PostComment) -> rpc.IngestItem:
-    post = rpc.PostCommentRequest(
-        stream_id=stream_id,
-        text=form.text,
-        # Our own key where the client gave none: then we at least may repeat the post when a core is lost.
-        request_id=key or f"edge:{random.getrandbits(96):024x}",
-        lag_ms=form.lag_ms,
-        meta_json="" if form.meta is msgspec.UNSET else bytes(form.meta).decode(),
-        client_ts_ms=form.client_ts,
-    )
-    return rpc.IngestItem(
-        author_id=author.user_id,
-        author_name=author.name,
-        role=author.role,
-        is_member=stream_id in author.streams,
-        post=post,
-    )
+    # Field by field, where it stands: a message that is built first would be copied into its place.
+    item = rpc.IngestItem()
+    item.author_id = author.user_id
+    item.author_name = author.name
+    item.role = author.role
+    item.is_member = stream_id in author.streams
+    post = item.post
+    post.stream_id = stream_id
+    post.text = form.text
+    # Our own key where the client gave none: then we at least may repeat the post when a core is lost.
+    post.request_id = key or f"edge:{random.getrandbits(96):024x}"
+    post.lag_ms = form.lag_ms
+    if form.meta is not msgspec.UNSET:
+        post.meta_json = bytes(form.meta).decode()
+    post.client_ts_ms = form.client_ts
+    return item

@@ -7,24 +7,28 @@ its wait. The first request of any other kind, or form, takes the whole connecti
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import lru_cache
 
 import httptools
 import trio
 
 from edge.headers import Headers, shared_headers
-from edge.intake import draft_of, take_post
-from edge.plain_http import GivenBack, Head, date_now
+from edge.intake import Posted, draft_of, take_post
+from edge.plain_http import Head, date_now, given_back
 from edge.problems import render, unexpected
 from edge.shapes import encode
 from edge.state import Edge
 from livecomments.errors import Refusal
 
 KEEP_ALIVE_S = 75.0
-"""An idle connection is closed after so long."""
+"""An idle connection is closed after so long; some seconds sooner when it was used before."""
 REST_S = 10.0
 """How long the rest of a request may take."""
 HEAD_MAX_BYTES = 16 * 1024
 _RECEIVE_BYTES = 16 * 1024
+_MOVED_EVERY_S = 15.0
+"""Moving a deadline for each post would cost as much as parsing it."""
 
 _LINE = re.compile(rb"POST /v1/streams/([A-Za-z0-9_-]{1,64})/comments HTTP/1\.1\r\n")
 _NOT_PLAIN = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"content-encoding"})
@@ -33,84 +37,130 @@ Serve = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
 
 
 class PostConnection:
-    """Reads posts from one connection, one after the other; ``serve`` takes it over when something else comes."""
+    """Reads posts from one connection, one after the other; ``serve`` takes it over when something else comes.
+
+    Its task waits for requests alone. An answer is written by whoever brings it, so that a post wakes one task once.
+    """
 
     def __init__(self, edge: Edge, serve: Serve) -> None:
         self._edge = edge
         self._serve = serve
+        self._origins = edge.origins
+        self._patience = trio.CancelScope()
+        self._is_late = False
+        """A part of a request is here, and the deadline is that of the rest."""
+        self._answered: trio.Event | None = None
+        """Will be set when the last post is answered; None when it is."""
 
     async def run(self, connection: socket.socket, data: bytes) -> None:
         """To the connection's end. ``data`` was read from it already."""
-        peer = connection.getpeername()[0]
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(connection))
-        buffer = bytearray(data)
+        self._connection = connection
+        self._buffer = bytearray(data)
         try:
-            while (head := await self._read_head(stream, buffer)) is not None:
-                length = int(head.headers[b"content-length"])
-                if not await _fill(stream, buffer, length, _RECEIVE_BYTES, REST_S):
-                    break
-                body = bytes(buffer[:length])
-                del buffer[:length]
-                await stream.send_all(await self._answer(head, peer, body))
-                if head.headers.get(b"connection", b"").lower() == b"close" or self._edge.is_draining:
-                    break
+            with self._patience:
+                await self._take_posts(connection.getpeername()[0])
         except NotPlainError:
-            await self._serve(GivenBack(stream, bytes(buffer)))
+            await self._serve(given_back(connection, bytes(self._buffer)))
             return
-        except (trio.BrokenResourceError, OSError):
+        except OSError:
             pass
-        await stream.aclose()
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
 
-    async def _read_head(self, stream: trio.SocketStream, buffer: bytearray) -> Head | None:
-        """The next request's head, taken off the buffer; None when the connection has ended.
+    async def _take_posts(self, peer: str) -> None:
+        while (request := await self._next_request()) is not None:
+            head, body = request
+            self._answered = trio.Event()
+            self._post(head, peer, body)
+            if head.headers.get(b"connection", b"").lower() == b"close":
+                break
+        await self._last_answer()
+
+    async def _next_request(self) -> tuple[Head, bytes] | None:
+        """The next post's head and body, taken off the buffer; None when the connection has ended.
 
         Raises NotPlainError, the buffer unchanged, for whatever is not a plain post.
         """
-        while (end := buffer.find(b"\r\n\r\n")) < 0:
+        while (end := self._buffer.find(b"\r\n\r\n") + 4) < 4:
             # Not a byte more: what Hypercorn is given must not be too much for it already.
-            room = HEAD_MAX_BYTES - len(buffer)
+            room = HEAD_MAX_BYTES - len(self._buffer)
             if room <= 0:
+                await self._last_answer()
                 raise NotPlainError
-            if not await _fill(stream, buffer, len(buffer) + 1, room, REST_S if buffer else KEEP_ALIVE_S):
+            if not await self._receive(room):
                 return None
-        head = _plain_post(bytes(buffer[: end + 4]), self._edge.settings.edge_body_max)
-        del buffer[: end + 4]
-        return head
+        # Answers go in the order of the requests.
+        await self._last_answer()
+        head = _plain_post(bytes(self._buffer[:end]), self._edge.settings.edge_body_max)
+        size = end + int(head.headers[b"content-length"])
+        while len(self._buffer) < size:
+            if not await self._receive(_RECEIVE_BYTES):
+                return None
+        body = bytes(self._buffer[end:size])
+        del self._buffer[:size]
+        if self._is_late:
+            self._is_late = False
+            self._patience.deadline = trio.current_time() + KEEP_ALIVE_S
+        return head, body
 
-    async def _answer(self, head: Head, peer: str, body: bytes) -> bytes:
-        edge = self._edge
-        match = _LINE.match(b"POST %b HTTP/1.1\r\n" % head.target)
-        assert match is not None
+    async def _receive(self, most: int) -> bool:
+        """Waits for more; False when the peer has ended. What takes too long cancels ``_patience``."""
+        self._move_deadline()
+        while True:
+            await trio.lowlevel.wait_readable(self._connection)
+            with suppress(BlockingIOError):
+                data = self._connection.recv(most)
+                self._buffer += data
+                return bool(data)
+
+    def _move_deadline(self) -> None:
+        now = trio.current_time()
+        if self._buffer and not self._is_late:
+            self._is_late = True
+            self._patience.deadline = now + REST_S
+        elif not self._buffer and self._patience.deadline < now + KEEP_ALIVE_S - _MOVED_EVERY_S:
+            self._patience.deadline = now + KEEP_ALIVE_S
+
+    async def _last_answer(self) -> None:
+        # Waiting for what has happened would pass through the scheduler all the same.
+        if self._answered is not None and not self._answered.is_set():
+            await self._answered.wait()
+
+    def _post(self, head: Head, peer: str, body: bytes) -> None:
+        edge, origin = self._edge, head.text(b"origin")
+
+        def answer(outcome: Posted | Refusal) -> None:
+            self._send(_response(outcome, origin, self._origins))
+
         try:
             author = edge.authenticator.identify(head.text(b"authorization"))
             address = edge.proxies.viewer(head.text(edge.proxies.header.encode())) or peer
             key = head.text(b"idempotency-key")
-            posted = await take_post(edge, author, address, match[1].decode(), lambda: draft_of(key, body))
+            stream_id = head.target.split(b"/", 4)[3].decode()
+            take_post(edge, author, address, stream_id, lambda: draft_of(key, body), answer=answer)
         except Refusal as refusal:
-            status, headers, content = render(refusal)
+            answer(refusal)
         except Exception as error:
-            status, headers, content = render(unexpected(error, head.target.decode("latin-1")))
-        else:
-            headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-            status, content = 202, encode(posted)
-        headers += shared_headers(head.text(b"origin"), edge.origins)
-        return _response(status, headers, content)
+            answer(unexpected(error, head.target.decode("latin-1")))
+
+    def _send(self, data: bytes) -> None:
+        """Whoever does not even take what fits into its socket's buffer, some hundred answers, is cut off."""
+        assert self._answered is not None
+        self._answered.set()
+        try:
+            is_taken = self._connection.send(data) == len(data)
+        except OSError:
+            is_taken = False
+        if not is_taken or self._edge.is_draining:
+            with suppress(OSError):
+                # Its task reads the end then.
+                self._connection.shutdown(socket.SHUT_RDWR)
 
 
 class NotPlainError(Exception):
     """Not a post in its plainest form."""
-
-
-async def _fill(stream: trio.SocketStream, buffer: bytearray, size: int, most: int, timeout_s: float) -> bool:
-    """Reads, ``most`` bytes at a time, until the buffer holds ``size``; False when the peer ends or takes too long."""
-    with trio.move_on_after(timeout_s):
-        while len(buffer) < size:
-            data = await stream.receive_some(most)
-            if not data:
-                return False
-            buffer += data
-        return True
-    return False
 
 
 def _plain_post(data: bytes, body_max: int) -> Head:
@@ -134,7 +184,21 @@ def _plain_post(data: bytes, body_max: int) -> Head:
     return head
 
 
-def _response(status: int, headers: Headers, content: bytes) -> bytes:
+def _response(outcome: Posted | Refusal, origin: str | None, origins: frozenset[str]) -> bytes:
+    if isinstance(outcome, Posted):
+        head, content = _accepted_head(origin, origins, date_now()), encode(outcome)
+    else:
+        status, headers, content = render(outcome)
+        head = _head(status, headers + shared_headers(origin, origins), date_now())
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
+
+
+@lru_cache(maxsize=256)
+def _accepted_head(origin: str | None, origins: frozenset[str], date: str) -> bytes:
+    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), *shared_headers(origin, origins)]
+    return _head(202, headers, date)
+
+
+def _head(status: int, headers: Headers, date: str) -> bytes:
     lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers)
-    head = f"HTTP/1.1 {status} \r\n{lines}content-length: {len(content)}\r\ndate: {date_now()}\r\n\r\n"
-    return head.encode("latin-1") + content
+    return f"HTTP/1.1 {status} \r\n{lines}date: {date}\r\n".encode("latin-1")

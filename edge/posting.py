@@ -3,6 +3,8 @@
 import itertools
 import random
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import trio
 
@@ -12,77 +14,69 @@ from livecomments.v1 import comment_service_pb2 as pb
 
 _EXPIRE_EVERY_S = 0.1
 
-Link = Duplex[pb.IngestCommentsRequest, pb.IngestCommentsResponse]
+Link = Duplex[pb.IngestItem, pb.IngestCommentsResponse]
+Settle = Callable[[pb.PostCommentResponse | Refusal], None]
+"""Takes a post's answer: once, on the loop. It may neither wait nor raise."""
 
 
+@dataclass(slots=True, eq=False)
 class Post:
     """A post that waits for its answer."""
 
-    __slots__ = ("_done", "_outcome", "due", "item", "was_sent")
-
-    def __init__(self, item: pb.IngestItem, due: float) -> None:
-        self.item = item
-        self.due = due
-        """Monotonic seconds at which its client hears 503."""
-        self.was_sent = False
-        self._done = trio.Event()
-        self._outcome: pb.PostCommentResponse | Refusal | None = None
-
-    def settle(self, outcome: pb.PostCommentResponse | Refusal) -> None:
-        self._outcome = outcome
-        self._done.set()
-
-    async def answer(self) -> pb.PostCommentResponse:
-        await self._done.wait()
-        if isinstance(self._outcome, pb.PostCommentResponse):
-            return self._outcome
-        assert self._outcome is not None
-        raise self._outcome
+    item: pb.IngestItem
+    stream_id: str
+    due: float
+    """Monotonic seconds at which its client hears 503."""
+    settle: Settle
+    was_sent: bool = False
 
 
-def merge_posts(requests: list[pb.IngestCommentsRequest]) -> list[pb.IngestCommentsRequest]:
+def merge_posts(items: list[pb.IngestItem]) -> list[pb.IngestCommentsRequest]:
     """One message of many."""
-    merged = pb.IngestCommentsRequest()
-    for request in requests:
-        merged.MergeFrom(request)
-    return [merged]
+    return [pb.IngestCommentsRequest(items=items)]
 
 
 class Posts:
     """The posts of one core. Every one has a request_id, so that repeating it through a new stream is safe.
 
-    What gathers while the last message is being written goes as one. Waiting posts are bounded by count and age.
+    What gathers while the last message is being written goes as one. Waiting posts are bounded by count and age; one
+    stream may have half of them, so that one whose log hangs leaves the others their room.
     """
 
     def __init__(self, waiting_max: int, wait_s: float) -> None:
         self._waiting_max = waiting_max
+        self._of_one_max = max(1, waiting_max // 2)
         self._wait_s = wait_s
         self._tags = itertools.count(1)
         self._waiting: dict[int, Post] = {}
+        self._waiting_of: dict[str, int] = {}
+        """How many, by stream."""
         self._link: Link | None = None
 
-    async def post(self, item: pb.IngestItem) -> pb.PostCommentResponse:
-        """The core's answer. A cancelled caller leaves the post on its way: it may be committed.
+    def post(self, item: pb.IngestItem, settle: Settle) -> None:
+        """Sends a post. ``settle`` is given the core's answer, or why there is none.
 
-        Raises Refusal: the core's own, OVERLOADED when it was surely not taken, NOT_CONFIRMED when nobody knows.
+        That is a Refusal: the core's own, OVERLOADED when it was surely not taken, NOT_CONFIRMED when nobody knows.
+        Raises Refusal(OVERLOADED) when too many wait; ``settle`` is not called then.
         """
-        if len(self._waiting) >= self._waiting_max:
+        stream_id = item.post.stream_id
+        if len(self._waiting) >= self._waiting_max or self._waiting_of.get(stream_id, 0) >= self._of_one_max:
             raise Refusal(Reason.OVERLOADED, "too many posts are waiting", retry_after_ms=random.randint(500, 2_000))
-        post = Post(item, time.monotonic() + self._wait_s)
-        self.adopt(post)
-        return await post.answer()
+        self.adopt(Post(item, stream_id, time.monotonic() + self._wait_s, settle))
 
     def adopt(self, post: Post) -> None:
         """Takes a post in, new or from a core that was lost."""
-        post.item.tag = next(self._tags)
-        self._waiting[post.item.tag] = post
+        tag = post.item.tag = next(self._tags)
+        self._waiting[tag] = post
+        self._waiting_of[post.stream_id] = self._waiting_of.get(post.stream_id, 0) + 1
         if self._link is not None:
-            self._send(post)
+            self._send(self._link, post)
 
     def take_unanswered(self) -> list[Post]:
         """Gives away all that waits, oldest first."""
         posts = list(self._waiting.values())
         self._waiting.clear()
+        self._waiting_of.clear()
         return posts
 
     async def follow(self, link: Link) -> None:
@@ -90,7 +84,7 @@ class Posts:
         self._link = link
         try:
             for post in self._waiting.values():
-                self._send(post)
+                self._send(link, post)
             async for response in link:
                 for result in response.results:
                     self._settle(result)
@@ -103,7 +97,9 @@ class Posts:
             await trio.sleep(_EXPIRE_EVERY_S)
             now = time.monotonic()
             for tag in [tag for tag, post in self._waiting.items() if post.due <= now]:
-                post = self._waiting.pop(tag)
+                post = self._leave(tag)
+                if post is None:
+                    continue  # answered by what another's answer led to
                 retry_after_ms = random.randint(500, 2_000)
                 if post.was_sent:
                     detail = "it is not known whether the comment was taken: repeat it with the same Idempotency-Key"
@@ -111,16 +107,25 @@ class Posts:
                 else:
                     post.settle(Refusal(Reason.OVERLOADED, "no core took the comment", retry_after_ms=retry_after_ms))
 
-    def _send(self, post: Post) -> None:
-        assert self._link is not None
+    def _send(self, link: Link, post: Post) -> None:
         post.was_sent = True
-        self._link.send(pb.IngestCommentsRequest(items=[post.item]))
+        link.send(post.item)
 
     def _settle(self, result: pb.IngestResult) -> None:
-        post = self._waiting.pop(result.tag, None)
+        post = self._leave(result.tag)
         if post is None:
             return  # its time was up
         if result.WhichOneof("outcome") == "posted":
             post.settle(result.posted)
         else:
             post.settle(Refusal.from_problem(result.problem))
+
+    def _leave(self, tag: int) -> Post | None:
+        post = self._waiting.pop(tag, None)
+        if post is not None:
+            left = self._waiting_of[post.stream_id] - 1
+            if left:
+                self._waiting_of[post.stream_id] = left
+            else:
+                del self._waiting_of[post.stream_id]
+        return post

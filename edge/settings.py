@@ -75,4 +75,4 @@ class EdgeSettings(Settings):
     edge_post_wait_s: Annotated[float, Field(gt=0)] = 2
     """A post that has no answer after so long gets 503."""
     edge_posts_waiting: Annotated[int, Field(ge=1)] = 10_000
-    """Posts that may wait for an answer at once; over that OVERLOADED."""
+    """Posts that may wait for an answer at once, half of them of one stream; over that OVERLOADED."""

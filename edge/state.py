@@ -50,8 +50,6 @@ class Edge:
     pages: Pages
     broadcast: Broadcast
     sessions: Sessions
-    talks: trio.Nursery
-    """Where the answers to what WebSocket viewers post are waited for."""
     ordinary_viewers: int = 0
     """Viewers that Hypercorn still serves."""
     is_draining: bool = False
@@ -115,7 +113,6 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
         open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
         open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
         open_pages(settings.storage_urls) as pages,
-        trio.open_nursery() as talks,
     ):
         yield Edge(
             settings,
@@ -129,9 +126,7 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
             pages,
             broadcast,
             sessions,
-            talks,
         )
-        talks.cancel_scope.cancel()
 
 
 def this_edge() -> Edge:

@@ -5,7 +5,7 @@ import random
 from quart import Blueprint, Response, request
 
 from edge.headers import feed_encoding
-from edge.intake import draft_of, take_post
+from edge.intake import draft_of, post_and_wait
 from edge.polling import WAIT_MAX_S, PollWish, poll
 from edge.requests import Query
 from edge.routes.answers import answer, page_answer
@@ -30,7 +30,7 @@ async def post_comment(stream_id: str) -> Response:
     headers = request.headers
     author = edge.authenticator.identify(headers.get("Authorization"))
     key, data = headers.get("Idempotency-Key"), await body()
-    posted = await take_post(edge, author, sender_address(), stream_id, lambda: draft_of(key, data))
+    posted = await post_and_wait(edge, author, sender_address(), stream_id, lambda: draft_of(key, data))
     return answer(posted, 202)
 
 
