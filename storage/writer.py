@@ -1,6 +1,7 @@
 """The writer: carries one shard of the log into the store, in order, each message once."""
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import NoReturn
 
@@ -26,6 +27,11 @@ HOLD_S = 30.0
 let go, and another storage may try: the database may be within its reach.
 """
 
+STALE_S = 12.0
+"""A leader that was deposed, or is cut off from the others, may answer for the log as it was for so long: after 10 s it
+knows. Only an end that stays before what is written is believed.
+"""
+
 _Failure = (NatsError, OSError, TimeoutError, PullLost, OutOfStep, StoreUnavailable)
 
 
@@ -44,6 +50,7 @@ class Writer:
         self._backoff = Backoff()
         self._log = log().bind(shard=number)
         self._is_stalled = False
+        self._shorter_since: float | None = None
 
     @property
     def is_stalled(self) -> bool:
@@ -82,6 +89,19 @@ class Writer:
                 await self._client.publish(deliveries[-1].reply)
                 self._backoff.reset()
 
+    def _is_shorter(self, last_seq: int, written_seq: int) -> bool:
+        """Whether the log ends before what is written; raises PullLost while that may be an old leader's word."""
+        if last_seq >= written_seq:
+            self._shorter_since = None
+            return False
+        now = time.monotonic()
+        if self._shorter_since is None:
+            self._shorter_since = now
+        if now - self._shorter_since < STALE_S:
+            raise PullLost(f"the log is said to end at {last_seq}, {written_seq} is written: asking again")
+        self._shorter_since = None
+        return True
+
     async def _take_place(self) -> Cursor:
         """Where the store stands in the log as it is now."""
         info = await self._js.stream_info(self._stream)
@@ -92,7 +112,7 @@ class Writer:
             self._log.error(
                 "the log has a new epoch: writing it from its beginning", was=known.epoch, now=position.epoch
             )
-        if info.state.last_seq < position.seq:
+        if self._is_shorter(info.state.last_seq, position.seq):
             # Same epoch, fewer messages: a log that came back from an older copy and was not given a new epoch.
             self._log.error(
                 "the log ends before what is written: writing it again",

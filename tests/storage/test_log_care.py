@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
 
 from livecomments.cursor import Cursor
 from livecomments.log import Shard, open_log
@@ -137,12 +138,53 @@ async def test_a_rewind_brings_lost_rows_back_while_the_writer_runs(
 
 
 async def test_a_log_that_came_back_shorter_is_written_again(
-    client: Client, shard: Shard, store: SqliteStore, data_dir: Path
+    client: Client, shard: Shard, store: SqliteStore, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("storage.writer.STALE_S", 0.1)
     await store.adopt(0, shard.epoch)
     await store.apply(Batch(0, shard.epoch, 0, 100))
     await _write_all(client, store, shard, data_dir)
     assert len((await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments) == 6
+
+
+async def test_a_log_that_is_said_to_be_shorter_by_an_old_leader_is_not_written_again(
+    client: Client,
+    shard: Shard,
+    store: SqliteStore,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[str] = []
+    stream_info = JetStreamContext.stream_info
+
+    async def counted(self: JetStreamContext, name: str) -> StreamInfo:
+        looks.append(name)
+        return await stream_info(self, name)
+
+    monkeypatch.setattr(JetStreamContext, "stream_info", counted)
+    await store.adopt(0, shard.epoch)
+    await store.apply(Batch(0, shard.epoch, 0, 7))
+    writer = Writer(client, store, DeadLetters(client, 1, data_dir / "letters"), 0, Lag())
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(writer.run())
+
+        async def asked_again() -> bool:
+            return len(looks) > 1
+
+        await until(asked_again, "the writer asks again")
+        assert await store.position(0) == Cursor(shard.epoch, 7)
+        for offset_ms in (6, 7):
+            await client.jetstream().publish(
+                shard.subject("demo"), posted(comment_at(offset_ms, "demo")).SerializeToString()
+            )
+
+        async def written() -> bool:
+            return (await store.position(0)) == Cursor(shard.epoch, 8)
+
+        await until(written, "it goes on behind what was written")
+        writing.cancel()
+    comments = (await store.window(0, "demo", FIRST, LAST.offset_ms, 10)).comments
+    assert [comment.place.seq for comment in comments] == [8]
 
 
 async def test_a_database_that_comes_late_gets_what_the_log_still_has(
