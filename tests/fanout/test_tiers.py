@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from prometheus_client import REGISTRY
 
 from fanout.messages import Entry
 from fanout.ranges import Range
@@ -38,6 +39,11 @@ NOWHERE = ("nats://127.0.0.1:1",)
 def fed_by(settings: Settings, *upstream: str, **changes: object) -> contextlib.AbstractAsyncContextManager[str]:
     """A fanout that other ones feed, and that knows of no NATS."""
     return served(fanout_settings(settings, nats_url=NOWHERE, fanout_upstream_urls=upstream, **changes))
+
+
+def recoveries() -> float:
+    """Resumes that succeeded, in all fanouts of this process."""
+    return REGISTRY.get_sample_value("livecomments_fanout_snapshots_total", {"kind": "recovered"}) or 0.0
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ async def test_a_lost_link_is_resumed_without_a_loss_or_a_double_and_told_meanwh
         relayed = await edge.join("a")
         seqs = await tiers.source.post_each("a", ["one", "two"])
         await soon(lambda: watching.seqs == seqs, "the first ones are there")
+        recovered = recoveries()
         await tiers.line.cut()
         seqs += await tiers.source.post_each("a", ["meanwhile", "and then"])
         await soon(lambda: relayed.degraded == [True], "it is told that the feed is cut off")
@@ -138,6 +145,7 @@ async def test_a_lost_link_is_resumed_without_a_loss_or_a_double_and_told_meanwh
         assert watching.seqs == relayed.seqs == seqs
         assert relayed.degraded == [True, False]
         assert len(relayed.snapshots) == 1
+        assert recoveries() > recovered, "from the memory of the one above, by cursor"
 
 
 async def test_the_loss_of_nats_is_told_at_every_tier(settings: Settings, nats_server: NatsServer) -> None:
