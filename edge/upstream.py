@@ -29,12 +29,12 @@ Metadata = tuple[tuple[str, str], ...]
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.max_send_message_length", 16 * 1024 * 1024),
-    # A frozen peer keeps its connection: only unanswered pings tell, within 0.9 s. grpc's own threads answer them, so
-    # that one whose loop is busy is not taken for frozen: leaving it would only make it, or the next one, busier.
+    # A frozen peer keeps its connection: only unanswered pings tell, within 1.5 s, as grpc leaves 1 s between two of
+    # them. Its own threads answer them, so that a peer whose loop is busy is not taken for frozen.
     ("grpc.keepalive_time_ms", 250),
-    ("grpc.keepalive_timeout_ms", 650),
+    ("grpc.keepalive_timeout_ms", 500),
     # Without it grpc 1.85 waits a minute for the answer, whatever the keepalive's own timeout says.
-    ("grpc.http2.ping_timeout_ms", 650),
+    ("grpc.http2.ping_timeout_ms", 500),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # A restarted peer must be found at once: grpc's own backoff grows to two minutes.
@@ -46,10 +46,8 @@ CHANNEL_OPTIONS = (
 )
 
 HEALTH_S = 0.5
-"""How long a service that was not reached yet may take to say that it is well."""
-_STUCK_S = 2.0
-"""The same for one that is at work: it may be busy for a while."""
-_HEALTH_EVERY_S = 0.5
+"""How long a service may take to say that it is well."""
+_HEALTH_EVERY_S = 0.25
 _GATHER_MAX = 500
 """Requests that are merged into one message at most."""
 _GATHER_S = 0.001
@@ -224,13 +222,13 @@ async def collect(
         responses.cancel()
 
 
-async def is_well(health: health_pb2_grpc.HealthStub, within_s: float = HEALTH_S) -> bool:
-    """Whether a service says in time that it serves."""
+async def is_well(health: health_pb2_grpc.HealthStub) -> bool:
+    """Whether a service says within HEALTH_S that it serves."""
     try:
         answer = await call(
             health.Check,  # type: ignore[attr-defined]
             health_pb2.HealthCheckRequest(),
-            timeout_s=within_s,
+            timeout_s=HEALTH_S,
         )
     except Refusal:
         return False
@@ -238,6 +236,9 @@ async def is_well(health: health_pb2_grpc.HealthStub, within_s: float = HEALTH_S
 
 
 async def while_well(health: health_pb2_grpc.HealthStub) -> None:
-    """Returns once a service is not well any more: draining, stuck, or gone."""
-    while await is_well(health, _STUCK_S):  # noqa: ASYNC110 (asks another process)
+    """Returns once a service is not well any more: draining or gone; within 0.8 s for a frozen one.
+
+    Not for those that more work comes to when they are left: busy for a moment, they would be left for good.
+    """
+    while await is_well(health):  # noqa: ASYNC110 (asks another process)
         await trio.sleep(_HEALTH_EVERY_S * random.uniform(0.8, 1.2))

@@ -1,4 +1,4 @@
-"""Two cores, two fanouts, two edges: whichever is killed or frozen, the other goes on in its place.
+"""Two cores, two fanouts, two storages, two edges: whichever is killed or frozen, the other goes on in its place.
 
 What was harmed is healed only when all has gone on without it.
 """
@@ -25,7 +25,7 @@ ON = 60
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     limits = {"core_user_rate": "0", "edge_address_rate": "0"}
     folder: Path = tmp_path_factory.mktemp("takeovers")
-    with System(folder, cores=2, fanouts=2, **limits) as running:
+    with System(folder, cores=2, fanouts=2, storages=2, **limits) as running:
         yield running
 
 
@@ -95,6 +95,14 @@ def test_nothing_is_lost_or_doubled_when_one_of_two_is_gone(
                 harm(fanout)
                 crowd.goes_on(f"without {fanout.name}")
                 heal(fanout)
+            for storage in system.storages:
+                harm(storage)
+                crowd.goes_on(f"without {storage.name}")
+                path = f"/v1/streams/{stream}/comments?duration=3600"
+                # The other has only just come back, maybe.
+                eventually(lambda p=path: system.request("GET", p).is_success, f"reads without {storage.name}")
+                assert all(system.request("GET", path).is_success for _ in system.storages)
+                heal(storage)
             posting.stop()
             check_once(system, posting, crowd.viewers)
         finally:
