@@ -59,13 +59,20 @@ class Cores:
                     core.is_well = True
                     self.connected.set()
                     log().info("core reached", core=core.address)
-                    both.start_soon(_cut_when_ill, health, both.cancel_scope)
+                    both.start_soon(self._leave_when_ill, core, health, both.cancel_scope)
                     await core.posts.follow(stream)
                     both.cancel_scope.cancel()
                 core.is_well = False
                 log().warning("core lost", core=core.address)
                 self._move(core)
             await trio.sleep(random.uniform(0.05, 0.15))
+
+    async def _leave_when_ill(self, core: Core, health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
+        await while_well(health)
+        # At once: to end the call of one that is frozen takes a while.
+        core.is_well = False
+        self._move(core)
+        link.cancel()
 
     def _move(self, lost: Core) -> None:
         """Hands the posts that have no answer yet to their streams' next owners; repeating them is safe."""
@@ -76,11 +83,6 @@ class Cores:
 
 def _ingest(core: Core, metadata: Metadata) -> AbstractAsyncContextManager[Link]:
     return duplex(core.comments.IngestComments, metadata=metadata, merge=merge_posts)
-
-
-async def _cut_when_ill(health: health_pb2_grpc.HealthStub, link: trio.CancelScope) -> None:
-    await while_well(health)
-    link.cancel()
 
 
 def _weight(address: str, stream_id: str) -> bytes:
