@@ -16,6 +16,8 @@ from livecomments.local import make_secrets, nats_server_binary, nats_url, write
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parent.parent
+START_S = 60.0
+"""A service serves within a second, but for machines that have much else to do."""
 
 
 def eventually(find: Callable[[], T | None], what: str, timeout_s: float = 20) -> T:
@@ -146,7 +148,7 @@ class Service(Process):
             **{f"LIVECOMMENTS_{key.upper()}": value for key, value in self._settings.items()},
         }
         self.spawn()
-        eventually(lambda: self.alive() and self._ports_file.exists(), f"{self.name} serves")
+        eventually(lambda: self.alive() and self._ports_file.exists(), f"{self.name} serves", START_S)
         ports = self.facts()
         self.address, self.metrics = ports["listen"], ports["metrics"]
         self.tls_address = ports.get("tls_listen", "")

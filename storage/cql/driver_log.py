@@ -15,13 +15,18 @@ class _Handler(logging.Handler):
 _handler = _Handler(logging.WARNING)
 
 
+def silence() -> None:
+    """Nothing is heard of the driver any more: at the process's end it warns of its own thread, which ends with it."""
+    _handler.setLevel(logging.CRITICAL)
+
+
 @contextmanager
 def connecting() -> Iterator[None]:
     """The driver's log is silent while the context is open, as what fails there is raised; from then on it is ours."""
     logger = logging.getLogger("cassandra")
     logger.propagate = False
     logger.addHandler(_handler)
-    _handler.setLevel(logging.CRITICAL)
+    silence()
     try:
         yield
     finally:

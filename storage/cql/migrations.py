@@ -6,13 +6,14 @@ again. What has been run stands in the table ``schema_state``, which also lets o
 
 # ruff: noqa: S608 (constants, and a keyspace whose form is checked)
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, OperationTimedOut, WriteTimeout
 from cassandra.cluster import Session
 from cassandra.query import SimpleStatement
 
@@ -109,6 +110,15 @@ def _state(session: Session, keyspace: str) -> tuple[int, str]:
     return 0, ""
 
 
+def _holder(session: Session, keyspace: str) -> UUID | None:
+    """Who migrates."""
+    query = SimpleStatement(
+        f"SELECT holder FROM {keyspace}.schema_state WHERE room = 'storage'",
+        consistency_level=ConsistencyLevel.LOCAL_SERIAL,
+    )
+    return next((holder for (holder,) in session.execute(query)), None)
+
+
 def _note(session: Session, keyspace: str, column: str, value: int | str, holder: UUID) -> None:
     text = f"UPDATE {keyspace}.schema_state SET {column} = %s WHERE room = 'storage' IF holder = %s"
     if not _was_applied(session, text, (value, holder)):
@@ -121,8 +131,13 @@ def _lease(session: Session, keyspace: str) -> Iterator[UUID]:
     holder = uuid4()
     table = f"{keyspace}.schema_state"
     take = f"UPDATE {table} USING TTL {_LEASE_S} SET holder = %s WHERE room = 'storage' IF holder = null"
-    while not _was_applied(session, take, (holder,)):
-        time.sleep(_POLL_S)
+    while (held_by := _holder(session, keyspace)) != holder:
+        if held_by is not None:
+            time.sleep(_POLL_S)
+        else:
+            # One that was not answered in time may have been taken all the same: then it is ours.
+            with contextlib.suppress(WriteTimeout, OperationTimedOut):
+                _was_applied(session, take, (holder,))
     try:
         yield holder
     finally:

@@ -15,7 +15,7 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import tuple_factory
 
 from livecomments.settings import SettingsError
-from storage.cql.driver_log import connecting
+from storage.cql.driver_log import connecting, silence
 from storage.cql.servers import Servers
 
 DRIVER_ERRORS = (DriverException, NoHostAvailable, ErrorMessage)
@@ -58,6 +58,7 @@ def connect(servers: Servers) -> Session:
 
 def disconnect(session: Session) -> None:
     """Returns when the driver's threads are done; what was under way fails."""
+    silence()
     session.cluster.shutdown()
 
 

@@ -9,10 +9,12 @@ from storage.cql.bridge import Bridge, together
 from storage.cql.reading import stream_row_of
 from storage.cql.rows import Chunk, bucket_of, chunks, deleted_at_us, ttl_s, written_at_us
 from storage.cql.statements import Statements
-from storage.store import Batch, Deletion, End, StoredComment
+from storage.store import Batch, Deletion, End, NotStorable, StoredComment
 
 _AT_ONCE = 16
 _KNOWN_MAX = 10_000
+_TIME_MAX_MS = 2**48
+"""What a comment's id can tell; the only time in a batch that does not come from one is a stream's end."""
 _BUCKET_MARGIN_S = 86_400
 """A partition's name outlives its rows: it is not written again with each of them."""
 
@@ -37,7 +39,10 @@ class RowWriter:
         self._buckets.clear()
 
     async def write(self, batch: Batch) -> None:
-        """Returns when all rows are there. Raises StoreUnavailable."""
+        """Returns when all rows are there. Raises StoreUnavailable, and NotStorable before anything is written."""
+        for end in batch.ends:
+            if abs(end.ended_at_ms) > _TIME_MAX_MS:
+                raise NotStorable(f"stream {end.stream_id}: ended_at_ms {end.ended_at_ms} is no time")
         if len(self._starts) + len(self._buckets) > _KNOWN_MAX:
             self.forget()
         parts = chunks(batch.comments)

@@ -17,7 +17,7 @@ from tests.cql.keeper import FAILED, READY, USERS
 from tests.processes import REPOSITORY, eventually
 
 OPTIONS = Options(replicas=1, keyspace="", comments=compaction(None))
-_START_S = 110
+_START_S = 210
 
 
 @contextmanager

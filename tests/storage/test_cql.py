@@ -24,11 +24,11 @@ from storage.cql.session import READ, WRITE
 from storage.cql.statements import Statements
 from storage.cql.store import CqlStore
 from storage.cql.writing import RowWriter
-from storage.store import FIRST, LAST, Batch, OutOfStep, Place, Store
+from storage.store import FIRST, LAST, Batch, NotStorable, OutOfStep, Place, Store
 from tests.cql.shared import OPTIONS
 from tests.storage.broadcast import STARTED_AT_MS, comment_at, deleted, ended, posted
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]  # a CQL server is started by the first
 
 STREAM = "demo"
 
@@ -206,6 +206,13 @@ async def test_rows_have_the_logs_time_and_expire_with_the_retention(
     assert 80_000 < ttl <= 86_400
     ((ttl,),) = cql_session.execute(f"SELECT TTL(started_at_ms) FROM streams WHERE stream_id = '{STREAM}'")
     assert ttl is None
+
+
+async def test_an_end_at_no_time_is_not_storable_and_changes_nothing(store: CqlStore) -> None:
+    with pytest.raises(NotStorable, match="ended_at_ms"):
+        await store.apply(batch(0, posted(comment_at(1, STREAM)), ended(2**62)))
+    assert await offsets(store) == []
+    assert await store.position(0) == Cursor("e1", 0)
 
 
 # The schema.

@@ -16,7 +16,7 @@ from storage.sqlite import open_sqlite
 from storage.store import FIRST, LAST, Batch, OutOfStep, Place, Store, StoredComment
 from tests.storage.broadcast import STARTED_AT_MS, comment_at, comment_id_at, deleted, ended, posted
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]  # a CQL server is started by the first
 
 Open = Callable[[], AbstractAsyncContextManager[Store]]
 
