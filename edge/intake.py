@@ -17,13 +17,15 @@ from livecomments.tokens import Identity
 from livecomments.v1 import comment_service_pb2 as rpc
 
 LagMs = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+UnixMs = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""As much as the proto holds: a client's clock may be wrong by any amount."""
 
 
 class PostComment(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/streams/{id}/comments."""
 
     text: str
-    client_ts: int = 0
+    client_ts: UnixMs = 0
     lag_ms: LagMs = 0
     meta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 

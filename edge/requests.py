@@ -17,11 +17,14 @@ _MISSING = re.compile(r"missing required field `(.+?)`")
 def read_json(body: bytes, form: type[T]) -> T:
     """The body as ``form``; raises Refusal: MALFORMED_BODY when it is no JSON, else INVALID_FIELD with the name."""
     try:
-        return msgspec.json.decode(body, type=form)
+        # As text: of what a form leaves raw msgspec would not see whether it is UTF-8.
+        return msgspec.json.decode(body.decode(), type=form)
     except msgspec.ValidationError as error:
         raise _misfit(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(Reason.MALFORMED_BODY, f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise Refusal(Reason.MALFORMED_BODY, "the body is nested too deeply") from None
 
 
 class Query:

@@ -1,8 +1,10 @@
 """JWTs: who a caller is (design.md, section 7). HS256 with a shared secret."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import jwt
 
@@ -15,6 +17,7 @@ _TOKEN_MAX_BYTES = 8 * 1024
 _ID_MAX = 128
 _NAME_MAX = 100
 _STREAMS_MAX = 1_000
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,9 @@ class TokenKey:
 def _identity(claims: Mapping[str, object]) -> Identity:
     user_id, name, role = claims["sub"], claims.get("name", ""), claims.get("role", "viewer")
     streams, expires_at = claims.get("streams", []), claims["exp"]
-    if not isinstance(user_id, str) or not 1 <= len(user_id) <= _ID_MAX:
+    if not _is_text(user_id, _ID_MAX) or not user_id:
         raise Refusal(Reason.UNAUTHENTICATED, f"claim sub: must be a string of 1 to {_ID_MAX} characters")
-    if not isinstance(name, str) or len(name) > _NAME_MAX:
+    if not _is_text(name, _NAME_MAX):
         raise Refusal(Reason.UNAUTHENTICATED, f"claim name: must be a string of at most {_NAME_MAX} characters")
     if not isinstance(role, str) or role not in _ROLES:
         raise Refusal(Reason.UNAUTHENTICATED, "claim role: must be viewer, moderator or host")
@@ -119,3 +122,8 @@ def _identity(claims: Mapping[str, object]) -> Identity:
     if not isinstance(expires_at, (int, float)):
         raise Refusal(Reason.UNAUTHENTICATED, "claim exp: must be a number")
     return Identity(user_id, name or user_id, _ROLES[role], frozenset(streams), float(expires_at))
+
+
+def _is_text(claim: object, longest: int) -> TypeGuard[str]:
+    # JSON's escapes can write half of a surrogate pair, which is no character: neither UTF-8 nor a proto holds it.
+    return isinstance(claim, str) and len(claim) <= longest and _SURROGATE.search(claim) is None

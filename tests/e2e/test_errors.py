@@ -46,6 +46,9 @@ def refused(response: httpx.Response, reason: Reason, field: str = "") -> None:
         ({"text": 5}, "text"),
         ({"text": "a", "lag_ms": -1}, "lag_ms"),
         ({"text": "a", "lag_ms": 60_001}, "lag_ms"),
+        ({"text": "a", "lag_ms": 2**31}, "lag_ms"),
+        ({"text": "a", "client_ts": 2**63}, "client_ts"),
+        ({"text": "a", "client_ts": -(2**63) - 1}, "client_ts"),
         ({"text": "a", "meta": [1]}, "meta"),
         ({"text": "a", "meta": {"x": "y" * 1100}}, "meta"),
         ({"text": "a", "unknown": 1}, "unknown"),
@@ -69,6 +72,7 @@ def test_a_bad_field_is_named_and_nothing_is_posted(system: System, fields: dict
         ({"title": "t", "stream_id": "no spaces"}, "stream_id"),
         ({"title": "t", "stream_id": "x" * 65}, "stream_id"),
         ({"title": "t", "slow_mode_s": -1}, "slow_mode_s"),
+        ({"title": "t", "slow_mode_s": 2**63}, "slow_mode_s"),
         ({"title": "t", "visibility": "secret"}, "visibility"),
     ],
 )
@@ -85,6 +89,8 @@ def test_a_bad_stream_is_named_by_its_field(system: System, body: dict[str, obje
     [
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
+        ("limit=9223372036854775808", "limit"),
+        ("start_time=9223372036854775808", "start_time"),
         ("start_time=-1", "start_time"),
         ("duration=0", "duration"),
         ("x=1", "x"),
@@ -100,6 +106,7 @@ def test_a_body_that_is_no_json_or_too_large_is_refused(system: System) -> None:
     path, token = f"/v1/streams/{stream}/comments", system.token("ann")
     refused(system.request("POST", path, b"{", token=token), Reason.MALFORMED_BODY)
     refused(system.request("POST", path, b"[]", token=token), Reason.MALFORMED_BODY)
+    refused(system.request("POST", path, b'{"text": "a", "meta": {"x": "\xff"}}', token=token), Reason.MALFORMED_BODY)
     too_large = system.request("POST", path, b"x" * 20_000, token=token)
     refused(too_large, Reason.BODY_TOO_LARGE)
     # Else the next request may meet the connection's end.

@@ -114,6 +114,7 @@ def test_a_subscribe_is_answered_alike(system: System, lines: tuple[str, ...], q
         ('{"text":"hello"}', ()),
         ('{"text":"hello"}', ("Authorization: Bearer x.y.z",)),
         ('{"text":5}', ("Authorization: Bearer TOKEN",)),
+        ('{"text":"a","client_ts":9223372036854775808}', ("Authorization: Bearer TOKEN",)),
         ("{", ("Authorization: Bearer TOKEN",)),
         ('{"text":""}', ("Authorization: Bearer TOKEN",)),
         ('{"text":"a","x":1}', ("Authorization: Bearer TOKEN",)),

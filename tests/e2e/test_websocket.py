@@ -283,6 +283,7 @@ def test_a_repeated_request_id_is_stored_once(system: System, reused: bool) -> N
         ({"post": {"request_id": "r", "text": 5}}, "r", Reason.INVALID_FIELD, "#/post/text"),
         ({"post": {"request_id": "r", "text": " "}}, "r", Reason.INVALID_FIELD, "#/post/text"),
         ({"post": {"request_id": "r", "text": "a", "lag_ms": -1}}, "r", Reason.INVALID_FIELD, "#/post/lag_ms"),
+        ({"post": {"request_id": "r", "text": "a", "client_ts": 2**63}}, "r", Reason.INVALID_FIELD, "#/post/client_ts"),
         ({"post": {"request_id": "r", "text": "a", "meta": [1]}}, "r", Reason.INVALID_FIELD, "#/post/meta"),
         ({"post": {"request_id": "r", "text": "a", "more": 1}}, "r", Reason.INVALID_FIELD, "#/post/more"),
         ({"post": {"request_id": "r", "text": "\ud800"}}, None, Reason.MALFORMED_BODY, None),

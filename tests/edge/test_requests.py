@@ -19,6 +19,10 @@ KEY = TokenKey(b"k" * 32, "livecomments", "livecomments")
         (b"{}", "text"),
         (b'{"text": "a", "lag_ms": 60001}', "lag_ms"),
         (b'{"text": "a", "client_ts": "now"}', "client_ts"),
+        (b'{"text": "a", "client_ts": 9223372036854775808}', "client_ts"),
+        (b'{"text": "a", "client_ts": -9223372036854775809}', "client_ts"),
+        (b'{"text": "a", "client_ts": 1%s}' % (b"0" * 5_000), "client_ts"),
+        (b'{"text": "a", "lag_ms": 1%s}' % (b"0" * 100), "lag_ms"),
         (b'{"text": "a", "txet": "b"}', "txet"),
     ],
 )
@@ -29,7 +33,20 @@ def test_a_body_that_does_not_fit_is_refused_by_the_name_of_its_field(body: byte
     assert [error.field for error in refused.value.fields] == [field]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b'{"text": "\xff"}', b"null", b'{"text": "a\\udc00"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b'{"text": "\xff"}',
+        b"null",
+        b'{"text": "a\\udc00"}',
+        b'{"text": "a", "meta": {"x": "\xff"}}',
+        b'{"text": "a", "meta": %s%s}' % (b"[" * 5_000, b"]" * 5_000),
+    ],
+)
 def test_what_is_no_json_object_is_a_malformed_body(body: bytes) -> None:
     with pytest.raises(Refusal) as refused:
         read_json(body, PostComment)
@@ -102,3 +119,11 @@ def test_a_token_is_remembered_and_still_ends() -> None:
         with pytest.raises(Refusal) as refused:
             authenticator.identify(bad)
         assert refused.value.reason is Reason.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("claims", [{"user_id": "a\ud800"}, {"user_id": "ann", "name": "\udfff"}])
+def test_a_token_with_a_name_that_is_no_text_is_refused(claims: dict[str, str]) -> None:
+    with pytest.raises(Refusal) as refused:
+        Authenticator(KEY).identify(f"Bearer {KEY.issue(ttl_s=60, **claims)}")
+    assert refused.value.reason is Reason.UNAUTHENTICATED
+    assert "claim" in refused.value.detail
