@@ -79,5 +79,4 @@ def _prepare(session: Session, keyspace: str, migrating: Options | None) -> Stat
         check(version_of(session, keyspace))
     else:
         migrate(session, keyspace, migrating)
-    session.set_keyspace(keyspace)
-    return Statements.prepare(session)
+    return Statements.prepare(session, keyspace)

@@ -106,7 +106,7 @@ class Reader:
         return view, found
 
     async def _from_buckets(self, reading: "_Reading", buckets: list[int], wanted: int) -> list[StoredComment]:
-        """Bucket after bucket; as many at once as it will take, going by those before."""
+        """Bucket after bucket, each time twice as many at once: they may hold little, or all that is wanted."""
         found: list[StoredComment] = []
         at_once, done = 1, 0
         while done < len(buckets) and len(found) < wanted:
@@ -115,7 +115,7 @@ class Reader:
             for comments in await together(self._from_bucket(reading, bucket, missing) for bucket in batch):
                 found += comments
             done += len(batch)
-            at_once = min(_BUCKETS_AT_ONCE, 1 + (wanted - len(found)) * done // max(1, len(found)))
+            at_once = min(2 * at_once, _BUCKETS_AT_ONCE)
         return found
 
     async def _from_bucket(self, reading: "_Reading", bucket: int, wanted: int) -> list[StoredComment]:

@@ -1,6 +1,6 @@
 """The statements, prepared."""
 
-# ruff: noqa: S608 (constants alone)
+# ruff: noqa: S608 (constants, and a keyspace whose form is checked)
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from storage.store import Place
 
 _ROW = "offset_ms, seq, idx, epoch, comment_id, author_id, author_name, text, posted_at_ms, lag_ms, meta_json"
 _SPAN = "WHERE stream_id = ? AND bucket = ? AND (offset_ms, seq, idx) > (?, ?, ?) AND (offset_ms, seq, idx) < (?, ?, ?)"
-_BUCKETS = "SELECT bucket FROM stream_buckets WHERE stream_id = ? AND bucket >= ? AND bucket <= ?"
+_BUCKETS = "WHERE stream_id = ? AND bucket >= ? AND bucket <= ?"
 _AT = "WHERE stream_id = ? AND bucket = ? AND offset_ms = ?"
 _SET_IF = "WHERE shard = ? IF epoch = ? AND seq = ? AND rewinds = ?"
 
@@ -68,8 +68,11 @@ class Statements:
     """epoch, rewinds, shard; if epoch, seq, rewinds"""
 
     @classmethod
-    def prepare(cls, session: Session) -> Self:
-        """Prepares all in the session's keyspace. Blocks; raises the driver's errors."""
+    def prepare(cls, session: Session, keyspace: str) -> Self:
+        """Prepares all for the tables of a keyspace. Blocks; raises the driver's errors."""
+        # Named in each statement: servers warn of statements that lean on the session's keyspace.
+        comments, positions = f"{keyspace}.comments", f"{keyspace}.positions"
+        streams, stream_buckets = f"{keyspace}.streams", f"{keyspace}.stream_buckets"
 
         def repeatable(text: str) -> PreparedStatement:
             statement = session.prepare(text)
@@ -77,48 +80,50 @@ class Statements:
             statement.is_idempotent = True
             return statement
 
-        serial_position = repeatable("SELECT epoch, seq, high_seq, rewinds FROM positions WHERE shard = ?")
+        serial_position = repeatable(f"SELECT epoch, seq, high_seq, rewinds FROM {positions} WHERE shard = ?")
         serial_position.consistency_level = ConsistencyLevel.LOCAL_SERIAL
         return cls(
             forwards=Direction(
-                buckets=repeatable(f"{_BUCKETS} ORDER BY bucket LIMIT ?"),
-                rows=repeatable(f"SELECT {_ROW} FROM comments {_SPAN} ORDER BY offset_ms, seq, idx LIMIT ?"),
+                buckets=repeatable(f"SELECT bucket FROM {stream_buckets} {_BUCKETS} ORDER BY bucket LIMIT ?"),
+                rows=repeatable(f"SELECT {_ROW} FROM {comments} {_SPAN} ORDER BY offset_ms, seq, idx LIMIT ?"),
                 rest=lambda span, reached: Span(reached, span.high),
                 edge=lambda bucket: beginning_of(bucket + 1),
             ),
             backwards=Direction(
-                buckets=repeatable(f"{_BUCKETS} ORDER BY bucket DESC LIMIT ?"),
+                buckets=repeatable(f"SELECT bucket FROM {stream_buckets} {_BUCKETS} ORDER BY bucket DESC LIMIT ?"),
                 rows=repeatable(
-                    f"SELECT {_ROW} FROM comments {_SPAN} ORDER BY offset_ms DESC, seq DESC, idx DESC LIMIT ?"
+                    f"SELECT {_ROW} FROM {comments} {_SPAN} ORDER BY offset_ms DESC, seq DESC, idx DESC LIMIT ?"
                 ),
                 rest=lambda span, reached: Span(span.low, reached),
                 edge=beginning_of,
             ),
-            comments_at=repeatable(f"SELECT {_ROW} FROM comments {_AT}"),
+            comments_at=repeatable(f"SELECT {_ROW} FROM {comments} {_AT}"),
             insert_comment=repeatable(
-                f"INSERT INTO comments (stream_id, bucket, {_ROW}) "
+                f"INSERT INTO {comments} (stream_id, bucket, {_ROW}) "
                 f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"
             ),
-            delete_comment=repeatable(f"DELETE FROM comments USING TIMESTAMP ? {_AT} AND seq = ? AND idx = ?"),
+            delete_comment=repeatable(f"DELETE FROM {comments} USING TIMESTAMP ? {_AT} AND seq = ? AND idx = ?"),
             insert_bucket=repeatable(
-                "INSERT INTO stream_buckets (stream_id, bucket) VALUES (?, ?) USING TTL ? AND TIMESTAMP ?"
+                f"INSERT INTO {stream_buckets} (stream_id, bucket) VALUES (?, ?) USING TTL ? AND TIMESTAMP ?"
             ),
             stream=repeatable(
-                "SELECT started_at_ms, ended_at_ms, ended_epoch, ended_seq FROM streams WHERE stream_id = ?"
+                f"SELECT started_at_ms, ended_at_ms, ended_epoch, ended_seq FROM {streams} WHERE stream_id = ?"
             ),
-            start_stream=repeatable("INSERT INTO streams (stream_id, started_at_ms) VALUES (?, ?) USING TIMESTAMP ?"),
+            start_stream=repeatable(
+                f"INSERT INTO {streams} (stream_id, started_at_ms) VALUES (?, ?) USING TIMESTAMP ?"
+            ),
             end_stream=repeatable(
-                "INSERT INTO streams (stream_id, ended_at_ms, ended_epoch, ended_seq) "
+                f"INSERT INTO {streams} (stream_id, ended_at_ms, ended_epoch, ended_seq) "
                 "VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
             ),
-            position=repeatable("SELECT epoch, seq, high_seq, rewinds FROM positions WHERE shard = ?"),
+            position=repeatable(f"SELECT epoch, seq, high_seq, rewinds FROM {positions} WHERE shard = ?"),
             serial_position=serial_position,
             insert_position=session.prepare(
-                "INSERT INTO positions (shard, epoch, seq, high_seq, rewinds) VALUES (?, ?, 0, 0, 0) IF NOT EXISTS"
+                f"INSERT INTO {positions} (shard, epoch, seq, high_seq, rewinds) VALUES (?, ?, 0, 0, 0) IF NOT EXISTS"
             ),
-            advance=session.prepare(f"UPDATE positions SET seq = ?, high_seq = ? {_SET_IF}"),
-            take_back=session.prepare(f"UPDATE positions SET seq = ?, rewinds = ? {_SET_IF}"),
+            advance=session.prepare(f"UPDATE {positions} SET seq = ?, high_seq = ? {_SET_IF}"),
+            take_back=session.prepare(f"UPDATE {positions} SET seq = ?, rewinds = ? {_SET_IF}"),
             start_epoch=session.prepare(
-                f"UPDATE positions SET epoch = ?, seq = 0, high_seq = 0, rewinds = ? {_SET_IF}"
+                f"UPDATE {positions} SET epoch = ?, seq = 0, high_seq = 0, rewinds = ? {_SET_IF}"
             ),
         )

@@ -8,17 +8,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 from cassandra.cluster import Session
+from cassandra.query import Statement
 
 from livecomments.cursor import Cursor
 from livecomments.settings import SettingsError
 from livecomments.v1.comment_pb2 import EventBatch
 from storage.batches import LogMessage, batch_of, comment_of
 from storage.cql import migrations
-from storage.cql.bridge import Bridge
+from storage.cql.bridge import Bridge, Row
 from storage.cql.opening import migrate_keyspace, open_cql
 from storage.cql.options import Options, compaction
 from storage.cql.positions import Positions
 from storage.cql.reading import Reader
+from storage.cql.rows import Span
 from storage.cql.servers import Servers
 from storage.cql.session import READ, WRITE
 from storage.cql.statements import Statements
@@ -72,7 +74,7 @@ async def store(empty_keyspace: Servers) -> AsyncIterator[CqlStore]:
 @asynccontextmanager
 async def frozen(session: Session, work: Batch, *, written: bool) -> AsyncIterator[tuple[Sleeper, asyncio.Task[int]]]:
     """Another storage that is frozen while it applies a batch: before its rows are written, or right after."""
-    statements = Statements.prepare(session)
+    statements = Statements.prepare(session, session.keyspace)
     bridge = Bridge(session, WRITE, 10, 100)
     sleeper = Sleeper(bridge, statements)
     if written:
@@ -192,6 +194,28 @@ async def test_a_stream_with_gaps_is_read_over_all_of_its_partitions(store: CqlS
     page = await store.window(0, STREAM, Place(25_000, 0, 0), 75_000, 10)
     assert [row.place.offset_ms for row in page.comments] == [25_000, 50_000]
     assert not page.more
+
+
+class Counting(Bridge):
+    """Counts the rows that come."""
+
+    rows = 0
+
+    async def run(self, statement: Statement) -> list[Row]:
+        found = await super().run(statement)
+        self.rows += len(found)
+        return found
+
+
+async def test_a_seek_to_the_end_of_a_partition_reads_little_more_than_it_gives(
+    store: CqlStore, cql_session: Session
+) -> None:
+    await store.apply(batch(0, posted(*(comment_at(number * 100, STREAM) for number in range(1_500)))))
+    bridge = Counting(cql_session, READ, 10, 100)
+    reader = Reader(bridge, Statements.prepare(cql_session, cql_session.keyspace))
+    page = await reader.window(0, STREAM, Span(Place(9_900, 0, 0), LAST), 50)
+    assert [row.place.offset_ms for row in page.comments] == list(range(9_900, 14_900, 100))
+    assert bridge.rows < 4 * 50
 
 
 async def test_rows_have_the_logs_time_and_expire_with_the_retention(
