@@ -15,7 +15,10 @@ from fanout.messages import LogMessage
 from fanout.reader import LogReader
 from fanout.settings import FanoutSettings
 from fanout.tail import count_comments, read_tail
+from livecomments.calls import CHANNEL_OPTIONS
 from livecomments.cursor import BadCursor, Cursor
+from livecomments.errors import Refusal
+from livecomments.hedged import Hedged
 from livecomments.identity import SERVICE_TOKEN_KEY
 from livecomments.log import Shard
 from livecomments.telemetry import log
@@ -27,20 +30,15 @@ if TYPE_CHECKING:  # known to the stubs alone
     from livecomments.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
 
 STORE_S = 1.0
-"""How long storage may take; a join does not wait for it any longer."""
+"""How long storage may take, all that are asked together; a join does not wait for it any longer."""
+_PATIENCE_S = 0.3
+"""After so long without an answer another storage is asked, too: the first may be frozen."""
 TAIL_S = 120.0
 """How far back the log is read when storage does not answer; all of it where that is not enough."""
 _CONTINUATION_MESSAGES = 2_000
 """Messages of the log that are read after the store's; a store that is further behind is left out."""
 _AT_ONCE = 64
 """Requests to storage under way: when a fanout starts again, all its edges' topics are opened in one moment."""
-_CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # grpc's own backoff grows to two minutes; a restarted storage must be found at once.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
 
 
 class History:
@@ -50,7 +48,7 @@ class History:
         self, reader: LogReader, stores: Sequence["HistoryServiceAsyncStub"], service_token: str, comments: int
     ) -> None:
         self._reader = reader
-        self._stores = stores
+        self._stores = Hedged(stores)
         self._metadata = ((SERVICE_TOKEN_KEY, service_token),)
         self._comments = comments
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -82,17 +80,19 @@ class History:
         return Beginning(messages[-1].seq, messages[0].seq - 1, end.ended, (), messages)
 
     async def _ask_stores(self, stream_id: str) -> ListRecentCommentsResponse | None:
+        if not self._stores:
+            return None
         request = ListRecentCommentsRequest(stream_id=stream_id, page_size=self._comments)
         try:
-            async with self._slots, asyncio.timeout(STORE_S):
-                for store in self._stores:
-                    try:
-                        return await store.ListRecentComments(request, metadata=self._metadata, timeout=STORE_S)
-                    except grpc.aio.AioRpcError as error:
-                        log().warning("storage gave no history", stream=stream_id, error=error.code().name)
-        except TimeoutError:
-            log().warning("storage gave no history", stream=stream_id, error="too slow")
-        return None
+            async with self._slots:
+                return await self._stores.ask(
+                    lambda store: store.ListRecentComments(request, metadata=self._metadata, timeout=STORE_S),
+                    patience_s=_PATIENCE_S,
+                    deadline_s=STORE_S,
+                )
+        except Refusal as refusal:
+            log().warning("storage gave no history", stream=stream_id, error=str(refusal))
+            return None
 
     async def _end(self, shard: Shard, stream_id: str) -> "_End":
         message = await self._reader.last(shard, stream_id)
@@ -161,6 +161,6 @@ async def open_history(settings: FanoutSettings, reader: LogReader) -> AsyncIter
     async with AsyncExitStack() as stack:
         stores = []
         for address in settings.storage_urls:
-            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS))
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS))
             stores.append(HistoryServiceStub(channel))
         yield History(reader, stores, settings.service_token(), settings.fanout_ring)

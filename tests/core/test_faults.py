@@ -283,10 +283,15 @@ async def test_a_comment_older_than_the_log_is_deleted_by_the_host_and_else_not_
     assert await client.logged_kinds(stream.stream_id) == ["deleted"]
 
 
-async def test_a_comment_older_than_the_log_is_found_in_the_store(data_dir: Path, nats_server: NatsServer) -> None:
+async def test_a_comment_older_than_the_log_is_found_in_the_store_that_answers(
+    data_dir: Path, nats_server: NatsServer
+) -> None:
     with (
+        Service("storage", data_dir, "-frozen", nats_url=nats_server.url) as frozen,
         Service("storage", data_dir, nats_url=nats_server.url) as storage,
-        Service("core", data_dir, nats_url=nats_server.url, storage_urls=storage.address) as service,
+        Service(
+            "core", data_dir, nats_url=nats_server.url, storage_urls=f"{frozen.address},{storage.address}"
+        ) as service,
     ):
         async with open_client(service, data_dir) as client:
             stream = await client.create()
@@ -299,6 +304,7 @@ async def test_a_comment_older_than_the_log_is_found_in_the_store(data_dir: Path
 
             await until(is_stored, "storage has written it")
             await purge(client)
+            frozen.signal(signal.SIGSTOP)
             assert await _pin(client, comment) == comment
             request = cs.DeleteCommentRequest(stream_id=stream.stream_id, comment_id=comment.comment_id)
             async with refused(Reason.FORBIDDEN):

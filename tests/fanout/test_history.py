@@ -131,6 +131,22 @@ async def test_without_the_store_the_log_stands_in(settings: Settings, trouble: 
             store.may_answer.set()
 
 
+async def test_another_store_is_asked_while_the_first_is_silent(settings: Settings) -> None:
+    async with open_source(settings) as source, open_store() as silent, open_store() as store:
+        await source.make_stream("a")
+        await commit_and_store(source, store, "in the store alone")
+        await source.js.purge_stream(source.shard.name)
+        silent.may_answer.clear()
+        addresses = (silent.address, store.address)
+        async with (
+            served(fanout_settings(settings, storage_urls=addresses)) as address,
+            watch(address, "a") as watching,
+        ):
+            assert silent.metadata, "it was asked first"
+            assert watching.snapshot_texts == ["in the store alone"]
+        silent.may_answer.set()
+
+
 async def test_a_long_log_gives_its_last_comments_without_being_read_whole(settings: Settings) -> None:
     async with open_source(settings) as source, served(fanout_settings(settings)) as address:
         for name in ("busy", "calm", "other"):
