@@ -7,15 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
 
+from livecomments import leash
 from livecomments.local import make_secrets, nats_server_binary, nats_url, write_nats_config
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parent.parent
+_STARTER = ThreadPoolExecutor(1, "starter")
+"""Starts them all. A child on the leash dies with the thread that started it, and tests start some from threads that
+end; this one lives as long as the test process.
+"""
 START_S = 60.0
 """A service serves within a second, but for machines that have much else to do."""
 
@@ -31,7 +37,7 @@ def eventually(find: Callable[[], T | None], what: str, timeout_s: float = 20) -
 
 
 class Process:
-    """A child process with its output in a file beside the data."""
+    """A child process with its output in a file beside the data. It dies with the test process, however that ends."""
 
     def __init__(self, name: str, command: list[str], data_dir: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -41,9 +47,13 @@ class Process:
         self.popen: subprocess.Popen[bytes] | None = None
 
     def spawn(self) -> None:
+        self.popen = _STARTER.submit(self._spawn).result()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self.command]
         with self.output.open("ab") as output:
-            self.popen = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.env, cwd=REPOSITORY
+            return subprocess.Popen(
+                leashed, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.env, cwd=REPOSITORY
             )
 
     def alive(self) -> bool:

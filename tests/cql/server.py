@@ -9,12 +9,10 @@ import shutil
 import socket
 import string
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from livecomments import leash
 from tests.processes import REPOSITORY, Process, eventually
 
 HERE = Path(__file__).parent
@@ -77,8 +75,7 @@ class CqlServer(Process):
             f"{JARS}/*",
             "org.apache.cassandra.service.CassandraDaemon",
         ]
-        leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
-        super().__init__("cql", leashed, self._folder)
+        super().__init__("cql", command, self._folder)
 
     def start(self) -> None:
         self.begin()

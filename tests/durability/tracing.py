@@ -37,7 +37,9 @@ class Trace:
     def prefix(self) -> list[str]:
         """What stands before the command. -D: the process is ours, strace a stranger that ends with it."""
         options = ["-D", "-f", "-yy", "-ttt", "-T", "-s", str(_LONGEST), "-e", f"trace={_CALLS}", "-e", "signal=none"]
-        return ["strace", *options, "-o", str(self.path)]
+        program = shutil.which("strace")
+        assert program is not None, "strace is needed: scripts/test installs it"
+        return [program, *options, "-o", str(self.path)]
 
     def calls(self, process: Process) -> list[Call]:
         """Ends the process in peace, and reads what it did. Fails when it takes longer than usual."""
