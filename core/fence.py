@@ -12,12 +12,13 @@ import secrets
 import time
 from collections.abc import Callable
 
+from core.gist import gist_of, write_gist
 from core.ids import CommentIds
 from core.ledger import Ledger
 from core.limits import UserRate
 from core.metrics import COMMIT_SECONDS, FENCED, IN_DOUBT
 from core.requests import REMEMBERED_MS
-from core.stream_log import Fenced, InDoubt, LogFull, LogMessage, LogUnreadable, StreamLog
+from core.stream_log import Fenced, InDoubt, LogFull, LogGist, LogMessage, LogUnreadable, StreamLog
 from core.streams import Conflict, RegistryUnavailable, StreamStore
 from livecomments.telemetry import log
 from livecomments.v1.comment_pb2 import EventBatch, Stream
@@ -25,6 +26,9 @@ from livecomments.v1.comment_pb2 import EventBatch, Stream
 _TRY_S = 1.0
 _SKEW_MS = 10_000
 """How far the clocks of core and nats-server may be apart."""
+
+Watch = Callable[[int, str], None]
+"""Is told the sequence and the Nats-Msg-Id of each message that is read."""
 
 _process = secrets.token_hex(8)
 _numbers = itertools.count()
@@ -62,13 +66,14 @@ class Fence:
         """
         after_seq = self.ledger.last_seq
         payload = batch.SerializeToString()
+        gist = write_gist(gist_of(batch))
         msg_id = f"{_process}-{next(_numbers)}"
         is_in_doubt = False
         started = time.perf_counter()
         while True:
             tried_at = time.monotonic()
             try:
-                seq = await self.log.append(payload, after_seq, msg_id, _TRY_S)
+                seq = await self.log.append(payload, gist, after_seq, msg_id, _TRY_S)
             except Fenced:
                 FENCED.inc()
                 own_seq = await self._find_own(msg_id)
@@ -136,15 +141,15 @@ class Fence:
         """Reads the tail, insisting; the sequence of the message ``msg_id`` when it is there."""
         found: int | None = None
 
-        def watch(message: LogMessage) -> None:
+        def watch(seq: int, its_msg_id: str) -> None:
             nonlocal found
-            if message.msg_id == msg_id:
-                found = message.seq
+            if its_msg_id == msg_id:
+                found = seq
 
         await self._insist_on_tail(watch)
         return found
 
-    async def _insist_on_tail(self, watch: Callable[[LogMessage], None]) -> None:
+    async def _insist_on_tail(self, watch: Watch) -> None:
         while True:
             try:
                 await self._read_tail(watch)
@@ -153,7 +158,7 @@ class Fence:
                 log().warning("tail not read", stream=self.stream_id, error=str(error))
             await _pause()
 
-    async def _read_tail(self, watch: Callable[[LogMessage], None]) -> None:
+    async def _read_tail(self, watch: Watch) -> None:
         began = time.monotonic()
         last = await self.log.last()
         is_old = began - self._knew_at > REMEMBERED_MS / 1000
@@ -166,33 +171,65 @@ class Fence:
                 raise LogUnreadable("the consumer stands behind the leader")
         self._knew_at = began
 
-    async def _take_over(self, watch: Callable[[LogMessage], None]) -> None:
+    async def _take_over(self, watch: Watch) -> None:
         began = time.monotonic()
         ledger = Ledger(self.ledger.stream, self._rate, self._ids)
         ledger.unprojected = self.ledger.unprojected.copy()
         last = await self.log.last()
         if last is not None:
-            apply = _into(ledger, watch)
-            back_ms = max(REMEMBERED_MS, ledger.stream.slow_mode_s * 1000, int(self._rate.window_ms)) + _SKEW_MS
-            since_ms = int(time.time() * 1000) - back_ms
-            await self.log.replay_since(since_ms, apply)
-            if ledger.last_seq == 0 and last.stored_at_ms < since_ms:
-                apply(last)
-            if ledger.last_seq < last.seq:
-                raise LogUnreadable("the consumer stands behind the leader")
+            await self._learn(ledger, last, watch)
+            await self._charge(ledger, last, watch)
         self.ledger = ledger
         self._knew_at = began
 
+    async def _learn(self, ledger: Ledger, last: LogMessage, watch: Watch) -> None:
+        """All that happened in the last two minutes, and the last thing that did."""
 
-def _into(ledger: Ledger, watch: Callable[[LogMessage], None]) -> Callable[[LogMessage], None]:
+        def learn(message: LogGist) -> None:
+            ledger.learn(message.seq, message.gist)
+            ledger.forget_requests()
+            watch(message.seq, message.msg_id)
+
+        since_ms = _ago(REMEMBERED_MS)
+        await self.log.replay_gists_since(since_ms, learn)
+        if ledger.last_seq == 0 and last.stored_at_ms < since_ms:
+            learn(LogGist(last.seq, last.msg_id, gist_of(last.batch)))
+        if ledger.last_seq < last.seq:
+            raise LogUnreadable("the consumer stands behind the leader")
+
+    async def _charge(self, ledger: Ledger, last: LogMessage, watch: Watch) -> None:
+        """Who posted so lately that their limits may still hold them back; and what was appended meanwhile."""
+        charged_seq = 0
+
+        def charge(message: LogMessage) -> None:
+            nonlocal charged_seq
+            if message.seq <= ledger.last_seq:
+                ledger.charge(message.batch)
+            else:
+                ledger.apply(message.seq, message.batch)
+                watch(message.seq, message.msg_id)
+            charged_seq = message.seq
+
+        since_ms = _ago(max(ledger.stream.slow_mode_s * 1000, int(self._rate.window_ms)))
+        await self.log.replay_since(since_ms, charge)
+        if charged_seq < last.seq and last.stored_at_ms >= since_ms:
+            raise LogUnreadable("the consumer stands behind the leader")
+
+
+def _ago(ms: int) -> int:
+    """The time on nats-server's clock, ms since the Unix epoch, that is at least so long ago on ours."""
+    return int(time.time() * 1000) - ms - _SKEW_MS
+
+
+def _into(ledger: Ledger, watch: Watch) -> Callable[[LogMessage], None]:
     def apply(message: LogMessage) -> None:
         ledger.apply(message.seq, message.batch)
-        watch(message)
+        watch(message.seq, message.msg_id)
 
     return apply
 
 
-def _nothing(_message: LogMessage) -> None:
+def _nothing(_seq: int, _msg_id: str) -> None:
     """Nobody watches."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.gist import Change, Comments, Gist, gist_of
 from core.ids import CommentIds
 from core.limits import Spent, UserLimits, UserRate
 from core.requests import Place, Requests
@@ -90,26 +91,31 @@ class Ledger:
 
     def apply(self, seq: int, batch: EventBatch) -> None:
         """The next message of the log, whoever appended it. One that was applied before changes nothing."""
+        if seq > self.last_seq:
+            self.learn(seq, gist_of(batch))
+            self.charge(batch)
+
+    def learn(self, seq: int, gist: Gist) -> None:
+        """Like ``apply``, but for the limits: those want ``charge`` with the message itself, once."""
         if seq <= self.last_seq:
             return
         self.last_seq = seq
-        if not batch.events:
-            return
-        if batch.events[0].HasField("posted"):
-            self._apply_comments(seq, batch)
-        else:
-            self._apply_change(batch.events[0])
+        match gist:
+            case Comments(at_ms, digests):
+                self.last_at_ms = max(self.last_at_ms, at_ms)
+                self.requests.remember(seq, self.last_at_ms, digests)
+            case Change(event):
+                self._apply_change(event)
 
-    def _apply_comments(self, seq: int, batch: EventBatch) -> None:
-        digests = []
+    def charge(self, batch: EventBatch) -> None:
+        """Charges the authors of a message's comments. In the log's order, each message once."""
+        events = batch.events
+        if not events or not events[0].HasField("posted"):
+            return
         charge = self.limits.charge
-        for event in batch.events:
-            posted = event.posted
-            digests.append(posted.request_digest)
-            comment = posted.comment
+        for event in events:
+            comment = event.posted.comment
             charge(comment.author_id, comment.posted_at_ms)
-        self.last_at_ms = max(self.last_at_ms, comment.posted_at_ms)
-        self.requests.remember(seq, self.last_at_ms, digests)
 
     def _apply_change(self, event: Event) -> None:
         kind = event.WhichOneof("kind")
@@ -123,6 +129,10 @@ class Ledger:
             self.last_at_ms = max(self.last_at_ms, event.ended.ended_at_ms)
         self.unprojected.append(event)
         self.stream = fold(self.stream, (event,))
+
+    def forget_requests(self) -> None:
+        """Drops what no draft can need any more: a ledger that learns a lot at once stays within its bounds."""
+        self.requests.forget(self.last_at_ms - CLOCK_STEP_MS)
 
     def draft(self, now_ms: int, banned: AbstractSet[str]) -> "Draft":
         """An empty draft on top of this state; ``now_ms`` is the wall clock."""

@@ -49,9 +49,9 @@ class Requests:
 
         Messages come in the log's order, so ``at_ms`` never falls.
         """
-        for index, digest in enumerate(digests):
-            if digest:
-                self._places[digest] = seq << _INDEX_BITS | index
+        first = seq << _INDEX_BITS
+        self._places.update(zip(digests, range(first, first + len(digests)), strict=True))
+        self._places.pop(0, None)
         self._batches.append((at_ms, seq, digests))
 
     def forget(self, at_ms: int) -> None:

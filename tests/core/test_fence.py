@@ -1,5 +1,6 @@
 """Two fences on one stream's log, each step taken by hand, against a real nats-server."""
 
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,18 +9,32 @@ from nats.aio.client import Client
 
 from core import changes
 from core.fence import Fence
+from core.gist import gist_of, write_gist
 from core.limits import UserRate
+from core.requests import Place, request_digest
 from core.stream_log import StreamLog
 from core.streams import StreamStore, open_store
 from livecomments.log import connect, open_log
 from livecomments.registry import Registry
 from livecomments.settings import Settings
-from livecomments.v1.comment_pb2 import STREAM_STATE_LIVE, Comment, EventBatch, Stream
+from livecomments.v1.comment_pb2 import (
+    STREAM_STATE_LIVE,
+    Comment,
+    CommentDeleted,
+    CommentPinned,
+    Event,
+    EventBatch,
+    Stream,
+    StreamEnded,
+    StreamUpdated,
+)
 from tests.processes import NatsServer
 
 pytestmark = pytest.mark.anyio
 
 START_MS = 1_700_000_000_000
+LIMITS_MS = 20_000
+"""More than the limits look back."""
 
 
 class Stage:
@@ -47,9 +62,9 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(standing_nats: NatsServer, standing_dir: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def stage(standing_nats: NatsServer, standing_dir: Path) -> AsyncIterator[Stage]:
     settings = Settings(nats_url=(standing_nats.url,), data_dir=standing_dir)
-    stream = Stream(stream_id=request.node.name[:64], state=STREAM_STATE_LIVE, started_at_ms=START_MS)
+    stream = Stream(stream_id=f"s-{uuid.uuid4()}", state=STREAM_STATE_LIVE, started_at_ms=START_MS)
     async with connect(settings, "stage") as client:
         shard = (await open_log(client.jetstream(), settings)).shard_of(stream.stream_id)
         store = await open_store(client, 1, Registry())
@@ -61,6 +76,22 @@ async def append(fence: Fence, decide: changes.Decide) -> int | None:
     event = decide(fence.ledger, START_MS)
     assert event is not None
     return await fence.append(EventBatch(events=[event]))
+
+
+def comments(*requests: tuple[str, str]) -> EventBatch:
+    """A comment of each author under each key."""
+    batch = EventBatch()
+    for author, key in requests:
+        posted = batch.events.add().posted
+        posted.request_digest = request_digest(author, key)
+        posted.comment.author_id = author
+        posted.comment.posted_at_ms = START_MS
+    return batch
+
+
+def read_back_for_limits(monkeypatch: pytest.MonkeyPatch, more_ms: int) -> None:
+    """Lets a core that takes over read so much more than it has to."""
+    monkeypatch.setattr("core.fence._SKEW_MS", more_ms)
 
 
 def pin(name: str) -> changes.Decide:
@@ -130,6 +161,91 @@ async def test_who_takes_over_knows_what_the_log_says(stage: Stage) -> None:
     assert second.ledger.stream == first.ledger.stream
     assert second.ledger.is_deleted("z")
     assert second.ledger.has_ended
+
+
+async def test_of_what_is_too_old_for_the_limits_only_the_headers_are_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the messages hold nothing else."""
+    batch = comments(("ann", "k"), ("bob", ""), ("cem", "k"))
+    first_seq = await stage.log.append(b"", write_gist(gist_of(batch)), 0, "one", 10)
+    end = EventBatch(events=[Event(ended=StreamEnded(ended_at_ms=START_MS + 5))])
+    last_seq = await stage.log.append(b"", write_gist(gist_of(end)), first_seq, "two", 10)
+    read_back_for_limits(monkeypatch, -LIMITS_MS)
+    ledger = (await stage.core()).ledger
+    assert ledger.last_seq == last_seq
+    assert ledger.has_ended
+    assert ledger.requests.find(request_digest("ann", "k")) == Place(first_seq, 0)
+    assert ledger.requests.find(request_digest("cem", "k")) == Place(first_seq, 2)
+    assert len(ledger.requests) == 2
+
+
+@pytest.mark.parametrize("bare", [(), (0,), (3,), (1, 4), (5,), (0, 1, 2, 3, 4, 5)])
+async def test_messages_of_older_cores_bear_no_gist_and_count_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, bare: tuple[int, ...]
+) -> None:
+    first = await stage.core()
+    batches = [
+        comments(("ann", "k1"), ("bob", "k1")),
+        EventBatch(events=[Event(updated=StreamUpdated(stream=Stream(title="New", slow_mode_s=30)))]),
+        comments(("ann", "k2")),
+        EventBatch(events=[Event(deleted=CommentDeleted(comment_id="z"))]),
+        comments(("cem", ""), ("ann", "k3")),
+        EventBatch(events=[Event(pinned=CommentPinned(comment=Comment(comment_id="p")))]),
+    ]
+    for number, batch in enumerate(batches):
+        with monkeypatch.context() as patch:
+            if number in bare:
+                patch.setattr("core.fence.write_gist", lambda _gist: None)
+            assert await first.append(batch) is not None
+    ours, theirs = first.ledger, (await stage.core()).ledger
+    assert (theirs.last_seq, theirs.last_at_ms, theirs.stream) == (ours.last_seq, ours.last_at_ms, ours.stream)
+    assert theirs.is_deleted("z")
+    assert theirs.unprojected == ours.unprojected
+    for author, key in (("ann", "k1"), ("bob", "k1"), ("ann", "k2"), ("ann", "k3")):
+        digest = request_digest(author, key)
+        assert theirs.requests.find(digest) == ours.requests.find(digest) is not None
+    assert len(theirs.requests) == len(ours.requests)
+    for author in ("ann", "bob", "cem"):
+        assert theirs.limits.spent(author) == ours.limits.spent(author) is not None
+    assert len(theirs.limits) == 3
+
+
+async def test_slow_mode_that_only_the_log_knows_of_looks_back_far_enough(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await stage.core()
+    await first.append(comments(("ann", "")))
+    # As if the comment were too old for the limits, but for slow mode.
+    read_back_for_limits(monkeypatch, -LIMITS_MS)
+    assert (await stage.core()).ledger.limits.spent("ann") is None
+    await append(first, changes.update(Stream(slow_mode_s=60), ["slow_mode_s"]))
+    assert (await stage.core()).ledger.limits.spent("ann") == first.ledger.limits.spent("ann") is not None
+
+
+async def test_the_first_of_a_request_is_found_in_the_log_by_who_took_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = comments(*((f"user{number}", "k") for number in range(1_000)))
+    await (await stage.core()).append(batch)
+    read_back_for_limits(monkeypatch, -LIMITS_MS)
+    place = (await stage.core()).ledger.requests.find(request_digest("user999", "k"))
+    assert place is not None
+    message = await stage.log.next(place.seq)
+    assert message is not None
+    assert message.batch.events[place.index] == batch.events[999]
+
+
+async def test_a_long_backlog_is_read_in_order_and_once(stage: Stage) -> None:
+    """More than one pull brings."""
+    first = await stage.core()
+    for number in range(1_200):
+        await first.append(comments((f"user{number}", "k")))
+    heir = await stage.core()
+    assert len(heir.ledger.requests) == len(heir.ledger.limits) == 1_200
+    for number in range(1_200):
+        digest = request_digest(f"user{number}", "k")
+        assert heir.ledger.requests.find(digest) == first.ledger.requests.find(digest)
 
 
 async def test_a_stream_that_was_long_silent_is_known_by_its_last_message(

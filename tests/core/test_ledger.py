@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import changes
+from core.gist import gist_of, read_gist, write_gist
 from core.ids import CommentIds, posted_at_of
 from core.ledger import Draft, Ledger, Post, fold
 from core.limits import UserRate
@@ -18,6 +19,8 @@ from livecomments.v1.comment_pb2 import (
     STREAM_STATE_LIVE,
     STREAM_VISIBILITY_PRIVATE,
     Comment,
+    CommentDeleted,
+    Event,
     EventBatch,
     Stream,
 )
@@ -102,7 +105,10 @@ def test_who_folds_the_same_log_decides_alike(rounds: list[tuple[int, list[Try]]
         now_ms += gap
         anew = ledger()
         for seq, batch in enumerate(log, 1):
-            anew.apply(seq, batch)
+            anew.learn(seq, read_gist(write_gist(gist_of(batch)) or ""))
+            anew.forget_requests()
+        for batch in log:
+            anew.charge(batch)
         ours, theirs = draft(living, posts, now_ms), draft(anew, posts, now_ms)
         assert [(post.tag, index) for post, index in ours.accepted] == [
             (post.tag, index) for post, index in theirs.accepted
@@ -195,6 +201,13 @@ def test_a_message_that_was_applied_before_changes_nothing() -> None:
     for _ in range(3):
         state.apply(1, batch)
     assert len(draft(state, [Try("ann")]).accepted) == 1
+
+
+def test_an_event_charges_nobody() -> None:
+    state = ledger()
+    state.charge(EventBatch(events=[Event(deleted=CommentDeleted(comment_id="c"))]))
+    state.charge(EventBatch())
+    assert len(state.limits) == 0
 
 
 def test_a_message_without_events_counts_as_a_sequence_only() -> None:
