@@ -23,8 +23,10 @@ from livecomments.listening import BACKLOG
 from livecomments.settings import SettingsError
 from livecomments.telemetry import log
 
-_GOODBYE_S = 2.0
-"""How long connections may take to end once their viewers were dismissed."""
+_GOODBYE_S = 5.0
+"""How long connections may take to end once their viewers were dismissed. Hundreds may have been accepted just before,
+and on a busy machine their answers take a while.
+"""
 
 Tell = Callable[[Stage], None]
 

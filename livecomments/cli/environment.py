@@ -33,7 +33,8 @@ _QUICK = {"DRAIN_S": "2", "EDGE_DRAIN_S": "2"}
 _ALONE = {"CQL_MIGRATE": "true"}
 """No storage of an older version runs beside ours."""
 
-_STOP_MARGIN_S = 4.0
+_STOP_MARGIN_S = 7.0
+"""An edge gives its connections 5 s more than its viewers."""
 
 
 def check_services() -> None:
