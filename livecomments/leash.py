@@ -19,7 +19,7 @@ def run(parent: int, command: list[str]) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the parent has ended meanwhile")
-    os.execv(command[0], command)  # noqa: S606 (no shell is wanted)
+    os.execvp(command[0], command)  # noqa: S606 (no shell is wanted)
 
 
 if __name__ == "__main__":

@@ -103,3 +103,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The whole system, shared by tests that leave its processes alone; each makes streams of its own."""
     with System(tmp_path_factory.mktemp("system"), core_user_rate="0", edge_address_rate="0") as running:
         yield running
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first, else in random order: one that is begun last keeps the others' workers waiting for it."""
+    items.sort(key=lambda item: "faults" not in item.path.parts)
