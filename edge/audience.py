@@ -13,7 +13,6 @@ from edge.broadcast import Broadcast
 from edge.encodings import Encoding
 from edge.events import FeedEvent
 from edge.expiry import FOREVER, Ending, Stay
-from edge.hearing import Listener
 from edge.sampling import Selection
 from edge.section import Farewells, Section, one_in
 from edge.window import Portion, Window
@@ -151,13 +150,9 @@ class Audience:
 
     def enter(self, viewer: Viewer) -> None:
         self._viewers.add(viewer)
-        metrics.connections.inc()
-        metrics.ordinary_viewers.inc()
 
     def leave(self, viewer: Viewer) -> None:
         self._viewers.discard(viewer)
-        metrics.connections.dec()
-        metrics.ordinary_viewers.dec()
 
     def attach(self, seat: Seat) -> None:
         """Takes in a viewer of several streams."""
@@ -169,28 +164,16 @@ class Audience:
 
     def seat(self, viewer: Viewer, fd: int) -> None:
         """Turns a viewer into a descriptor: what waits for it is written there, and all that comes from now on."""
-        waiting = viewer.take()
-        self.take_in(fd, viewer.encoding, viewer.selection, viewer.encoding.frame(waiting), stay=viewer.stay)
+        first = viewer.encoding.frame(viewer.take())
+        self.section(viewer.encoding, viewer.selection).seat(fd, first, stay=viewer.stay)
 
-    def take_in(
-        self,
-        fd: int,
-        encoding: Encoding,
-        selection: Selection,
-        first: bytes,
-        *,
-        stay: Stay,
-        listener: Listener | None = None,
-    ) -> None:
-        """Makes a descriptor a viewer that has been given everything up to now in ``first``, framed.
-
-        ``listener`` hears what it sends; without one it is not read.
-        """
+    def section(self, encoding: Encoding, selection: Selection) -> Section:
+        """Where those sit who are given the same bytes."""
         found = self._sections.get((encoding.name, selection))
         if found is None:
             section = Section(self._broadcast, encoding.frame(encoding.heartbeat), farewells(encoding))
             found = self._sections[encoding.name, selection] = (encoding, section)
-        found[1].seat(fd, first, listener, stay)
+        return found[1]
 
     def show(self, window: Window) -> None:
         """Gives a window to everyone; whole windows, in order."""

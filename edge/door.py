@@ -148,7 +148,7 @@ class Door:
     def _answer(self, connection: socket.socket, data: bytes) -> NotYet | bool:
         """Seats a plain subscriber, or says what that has to wait for; False for everything else."""
         head = plain_request(data) if data.startswith((_GET, _WATCH)) else None
-        if head is None or not self._edge.may_seat():
+        if head is None or not self._edge.room:
             return False
         path = head.target.partition(b"?")[0]
         try:
@@ -196,7 +196,8 @@ class Door:
         answer = _response_head(encoding, head.text(b"origin"), self._origins, date_now())
         first = answer + encoding.frame(admission.first)
         stay = self._edge.stay(identity)
-        admission.topic.audience.take_in(connection.detach(), encoding, admission.wish.selection, first, stay=stay)
+        section = admission.topic.audience.section(encoding, admission.wish.selection)
+        section.seat(connection.detach(), first, stay=stay)
         _ACCEPTED.inc()
         return True
 
@@ -212,9 +213,7 @@ class Door:
         first = switching_protocols(head.headers[b"sec-websocket-key"]) + admission.first
         conversation = Conversation(edge, topic.stream_id, opening.identity, address)
         stay = edge.stay(opening.identity)
-        topic.audience.take_in(
-            connection.detach(), WEBSOCKET, opening.wish.selection, first, stay=stay, listener=conversation
-        )
+        topic.audience.section(WEBSOCKET, opening.wish.selection).seat(connection.detach(), first, conversation, stay)
         _ACCEPTED.inc()
         return True
 

@@ -4,7 +4,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
@@ -50,6 +50,21 @@ class Farewells:
         return self.aged() if ending is Ending.AGE else self.expired
 
 
+class Arrival(NamedTuple):
+    """A descriptor that becomes a viewer. It must be non-blocking, and is closed by the broadcast from then on.
+
+    Nobody else may write to it, or read where there is a listener.
+    """
+
+    fd: int
+    section: "Section"
+    first: bytes
+    """What it is given to begin with; then comes all that is pushed from now on."""
+    stay: Stay = FOREVER
+    listener: Listener | None = None
+    """Hears what it sends; without one it is not read."""
+
+
 class Section:
     """The viewers of one stream that take the same bytes, or the one viewer that takes bytes of its own."""
 
@@ -87,19 +102,15 @@ class Section:
             self._broadcast.schedule(self)
 
     def seat(self, fd: int, first: bytes, listener: Listener | None = None, stay: Stay = FOREVER) -> None:
-        """Takes a descriptor in; it is closed here. It gets ``first``, then all that is pushed from now on.
+        """Takes one descriptor in; see Arrival."""
+        self._broadcast.seat([Arrival(fd, self, first, stay, listener)])
 
-        The descriptor must be non-blocking, and nobody else may write to it, or read where there is a listener.
-        """
-        if not self._broadcast.adopt(fd, self, listener, stay):
-            self._tell_if_empty()
-            return
+    def enter(self, fd: int) -> None:
+        """Takes a descriptor in, which is given all that is pushed from now on."""
         if self.pending or self._broadcast.is_writing(self):
             self.entering[fd] = len(self.pending)
         else:
             self.fds[fd] = None
-        # What a viewer begins with is its own allowance: joining must not count as being behind.
-        self._broadcast.write(fd, self, first, allowance=len(first))
 
     def enter_all(self) -> None:
         """Those who came meanwhile take part in the next round."""
@@ -113,9 +124,10 @@ class Section:
         self.fds.pop(fd, None)
         self.behind.pop(fd, None)
         self.entering.pop(fd, None)
-        self._tell_if_empty()
+        self.tell_if_empty()
 
-    def _tell_if_empty(self) -> None:
+    def tell_if_empty(self) -> None:
+        """Says so, where somebody has asked for it."""
         if self._emptied is not None and not len(self):
             self._emptied()
 

@@ -12,6 +12,7 @@ import trio
 from quart import current_app, request
 from werkzeug.datastructures import Headers
 
+from edge import metrics
 from edge.addresses import Proxies
 from edge.auth import Authenticator
 from edge.broadcast import Broadcast
@@ -59,9 +60,10 @@ class Edge:
         """Whose pages may call."""
         return frozenset(self.settings.edge_cors_origins)
 
-    def may_seat(self) -> bool:
-        """Whether there is room for one more viewer, and time."""
-        return not self.is_draining and self.viewers < self.settings.edge_max_viewers
+    @property
+    def room(self) -> int:
+        """How many more viewers may come; none while it drains."""
+        return 0 if self.is_draining else max(0, self.settings.edge_max_viewers - self.viewers)
 
     def require_room(self) -> None:
         """Raises Refusal when no viewer may come: DRAINING, or OVERLOADED when too many are here."""
@@ -114,7 +116,7 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
         open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
         open_pages(settings.storage_urls) as pages,
     ):
-        yield Edge(
+        edge = Edge(
             settings,
             workers,
             service,
@@ -127,6 +129,9 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
             broadcast,
             sessions,
         )
+        metrics.connections.set_function(lambda: edge.viewers)
+        metrics.ordinary_viewers.set_function(lambda: edge.ordinary_viewers)
+        yield edge
 
 
 def this_edge() -> Edge:

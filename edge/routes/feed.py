@@ -74,9 +74,8 @@ async def _watch(edge: Edge, stream_id: str, opening: Opening) -> None:
             # No await stood between the decision and the seat.
             key = websocket.headers["Sec-Websocket-Key"].encode("latin-1")
             first = switching_protocols(key) + admission.first
-            admission.topic.audience.take_in(
-                fd, WEBSOCKET, opening.wish.selection, first, stay=edge.stay(identity), listener=conversation
-            )
+            section = admission.topic.audience.section(WEBSOCKET, opening.wish.selection)
+            section.seat(fd, first, conversation, edge.stay(identity))
 
 
 async def _serve_here(edge: Edge, admission: Admission, conversation: Conversation, stay: Stay) -> None:

@@ -42,8 +42,6 @@ async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenera
     hand_off = hand_off_connection()
     with edge.sessions.new(identity, places, edge.stay(identity), abort_connection()) as session:
         edge.ordinary_viewers += 1
-        metrics.connections.inc()
-        metrics.ordinary_viewers.inc()
         try:
             viewer = await session.open(edge.feeds)
             async with aclosing(viewer.chunks(edge.settings.edge_heartbeat_s)) as chunks:
@@ -56,8 +54,6 @@ async def _events(edge: Edge, identity: Identity, places: Places) -> AsyncGenera
                         return
         finally:
             edge.ordinary_viewers -= 1
-            metrics.connections.dec()
-            metrics.ordinary_viewers.dec()
 
 
 @sessions.put("/v1/sessions/<session_id>/streams/<stream_id>")

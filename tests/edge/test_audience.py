@@ -12,7 +12,6 @@ from edge.encodings.grpc_web import GRPC_WEB
 from edge.encodings.gzip import GZIP
 from edge.encodings.sse import SSE
 from edge.encodings.websocket import WEBSOCKET
-from edge.expiry import FOREVER
 from edge.frames import POLICY, close_frame
 from edge.grpc_web import BINARY
 from edge.sampling import Selection
@@ -42,7 +41,7 @@ async def test_a_feed_that_is_refused_ends_with_the_reason_where_there_is_a_word
     async with trio.open_nursery() as nursery, trio.SocketStream(trio.socket.from_stdlib_socket(far)) as peer:
         nursery.start_soon(broadcast.run)
         audience.enter(ordinary)
-        audience.take_in(near.detach(), encoding, Selection.SAMPLE, b"first", stay=FOREVER)
+        audience.section(encoding, Selection.SAMPLE).seat(near.detach(), b"first")
         audience.refuse(REFUSED)
         with trio.fail_after(5):
             seated = b"".join([bytes(data) async for data in peer])

@@ -253,7 +253,7 @@ async def test_each_is_sent_away_in_its_time(peers: PeerMaker) -> None:
         await gone(broadcast, 1)
         section.push(b"still here")
         assert await stays.read(10) == b"still here"
-        assert len(broadcast.__dict__["_departures"]) == 0
+        assert len(broadcast.__dict__["_seats"].__dict__["_departures"]) == 0
         for viewer in (old, expired, stays):
             viewer.socket.close()
 
@@ -264,7 +264,8 @@ async def test_one_that_the_kernel_can_not_watch_is_closed_and_disturbs_nobody(
     async with broadcasting() as (broadcast, section):
         reader, unwatched = peers(2)
         section.seat(reader.fd, b"")
-        epoll = broadcast.__dict__["_epoll"]
+        seats = broadcast.__dict__["_seats"]
+        epoll = seats.__dict__["_epoll"]
 
         class FullEpoll:
             def register(self, *_: object) -> None:
@@ -274,7 +275,7 @@ async def test_one_that_the_kernel_can_not_watch_is_closed_and_disturbs_nobody(
                 return getattr(epoll, name)
 
         with monkeypatch.context() as full:
-            full.setattr(broadcast, "_epoll", FullEpoll())
+            full.setattr(seats, "_epoll", FullEpoll())
             section.seat(unwatched.fd, b"never written")
         assert await unwatched.read_to_end() == b""
         assert len(broadcast) == len(section) == 1
@@ -480,7 +481,7 @@ async def test_one_that_is_cut_for_being_behind_is_told_so_where_that_can_be_tol
 async def test_one_that_does_not_even_take_that_is_cut_all_the_same(
     peers: PeerMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.broadcast._GOODBYE_S", 0.1)
+    monkeypatch.setattr("edge.seats.GOODBYE_S", 0.1)
     async with broadcasting() as (broadcast, _):
         section = Section(broadcast, b"*", Farewells(too_slow=b"too slow"))
         (frozen,) = peers(1)
