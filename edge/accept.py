@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import trio
 
@@ -11,11 +11,11 @@ from edge import metrics
 from livecomments.listening import BACKLOG
 from livecomments.telemetry import log
 
-ACCEPTS_PER_TURN = 16
+ACCEPTS_PER_TURN = 32
 """Connections taken before other tasks have their turn: a storm of joins must not starve the broadcast.
 
-In its own turn the broadcast writes to 256 viewers, about 2 ms. Behind 64 joins it waited for 10 ms each time, and a
-round to 10,000 viewers took half a second.
+In its own turn the broadcast writes to 256 viewers, about 2 ms; so many joins take no longer. Behind 10 ms of them a
+round to 10,000 viewers took half a second. With fewer each takes longer, see ``Broadcast.seat``.
 """
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.1
@@ -40,26 +40,41 @@ def prepare(listener: socket.socket) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
 
-async def accepted(listener: socket.socket) -> AsyncGenerator[socket.socket]:
-    """Connections, non-blocking, as they come; for ever. A listener that is non-blocking itself is needed."""
+async def accept(listener: socket.socket) -> socket.socket:
+    """The next connection, non-blocking, from a listener that is non-blocking itself.
+
+    Others have their turn in between. When this is cancelled, no connection is lost.
+    """
     while True:
         await trio.lowlevel.wait_readable(listener)
-        for _ in range(ACCEPTS_PER_TURN):
-            try:
-                connection = _accept(listener)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    # They wait in the kernel's queue until some viewer has gone.
-                    await trio.sleep(_PAUSE_S)
-                break
-            yield connection
-        await trio.lowlevel.checkpoint()
+        try:
+            return as_socket(listener, _accept(listener))
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                await trio.sleep(_PAUSE_S)
 
 
-async def waiting(listener: socket.socket) -> AsyncGenerator[socket.socket]:
-    """Those that wait in the kernel's queue now: to close a listener on them resets them.
+async def accept_into(take: Callable[[list[int]], None], listener: socket.socket) -> None:
+    """Gives ``take`` the connections that have come, as descriptors of their own, non-blocking; for ever.
+
+    At most ACCEPTS_PER_TURN at once. A socket object for each would take 3 µs of a join, and ask the kernel for its
+    name.
+    """
+    while True:
+        fds, ended_by = _accept_some(listener)
+        if fds:
+            take(fds)
+        if ended_by is None:
+            await trio.lowlevel.checkpoint()
+        elif ended_by.errno in _NO_DESCRIPTORS:
+            # They wait in the kernel's queue until some viewer has gone.
+            await trio.sleep(_PAUSE_S)
+        else:
+            await trio.lowlevel.wait_readable(listener)
+
+
+async def waiting(listener: socket.socket) -> AsyncGenerator[int]:
+    """Those that wait in the kernel's queue now, to close a listener on them resets them.
 
     Ends when the queue is empty or there are no descriptors left; at the latest after as many as it holds, as others
     come meanwhile.
@@ -68,17 +83,33 @@ async def waiting(listener: socket.socket) -> AsyncGenerator[socket.socket]:
         if number % ACCEPTS_PER_TURN == 0:
             await trio.lowlevel.checkpoint()
         try:
-            connection = _accept(listener)
+            fd = _accept(listener)
         except BlockingIOError:
             return
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 return
             continue  # it has gone meanwhile
-        yield connection
+        yield fd
 
 
-def _accept(listener: socket.socket) -> socket.socket:
+def as_socket(listener: socket.socket, fd: int) -> socket.socket:
+    """One of the listener's connections as an object, which closes it from now on."""
+    return socket.socket(listener.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0, fd)
+
+
+def _accept_some(listener: socket.socket) -> tuple[list[int], OSError | None]:
+    """One turn's, and what kept it from being a full one."""
+    fds: list[int] = []
+    try:
+        while len(fds) < ACCEPTS_PER_TURN:
+            fds.append(_accept(listener))
+    except OSError as error:
+        return fds, error
+    return fds, None
+
+
+def _accept(listener: socket.socket) -> int:
     try:
         # Not accept(): it finds out anew for each connection what kind of socket this is, half of its time.
         fd, _ = listener._accept()  # type: ignore[attr-defined]
@@ -88,4 +119,4 @@ def _accept(listener: socket.socket) -> socket.socket:
             log().warning("can't accept", error=error.strerror)
         raise
     os.set_blocking(fd, False)
-    return socket.socket(listener.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0, fd)
+    return int(fd)

@@ -70,9 +70,10 @@ class Head:
         self.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.repeated |= name in self.headers
-        self.headers[name] = value
+        name, headers = name.lower(), self.headers
+        if name in headers:
+            self.repeated = True
+        headers[name] = value
 
     def on_body(self, part: bytes) -> None:
         self.body += part
@@ -81,13 +82,25 @@ class Head:
         self.is_complete = True
 
     def text(self, name: bytes) -> str | None:
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
+        return text_of(self.headers.get(name))
+
+    @property
+    def path(self) -> bytes:
+        return self.target.partition(b"?")[0]
 
     def query(self) -> dict[str, list[str]]:
-        query = self.target.partition(b"?")[2]
-        # Most have none, and parse_qs takes 3 µs to find nothing.
-        return parse_qs(query.decode("latin-1"), keep_blank_values=True) if query else {}
+        return query_of(self.target.partition(b"?")[2])
+
+
+def text_of(value: bytes | None) -> str | None:
+    """A header's value."""
+    return None if value is None else value.decode("latin-1")
+
+
+def query_of(part: bytes) -> dict[str, list[str]]:
+    """A target's query, as it came."""
+    # Most have none, and parse_qs takes 3 µs to find nothing.
+    return parse_qs(part.decode("latin-1"), keep_blank_values=True) if part else {}
 
 
 def plain_request(data: bytes) -> Head | None:

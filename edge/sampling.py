@@ -7,7 +7,7 @@ edge that has known a stream for less than two seconds may have counted too few,
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from zlib import crc32
 
 from edge.events import FeedEvent, omitted_event, window_events
@@ -17,7 +17,7 @@ from livecomments.v1 import feed_service_pb2 as feed
 _HASHES = 2**32
 
 
-class Selection(Enum):
+class Selection(StrEnum):
     """Which comments of a feed a viewer is given."""
 
     SAMPLE = "sample"

@@ -114,9 +114,11 @@ def decide_now(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) -> 
     if topic is None or topic.memory is None:
         return NotYet(identity, stream_id, wish)
     require_watch(identity, topic.memory.stream, wish.selection)
+    if cursor is None:
+        fresh = _fresh(topic, wish)
+        return None if fresh.is_over else fresh
     decided = _decide(topic, topic.memory, cursor, wish)
     if isinstance(decided, TooOld):
-        assert cursor is not None
         try:
             messages = feeds.backfilled(topic, cursor)
         except Refusal:

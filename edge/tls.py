@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from edge import metrics
-from edge.accept import accepted, waiting
+from edge.accept import accept, as_socket, waiting
 from livecomments.settings import Settings, SettingsError
 
 HANDSHAKE_S = 10.0
@@ -59,15 +59,15 @@ class TlsDoor:
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Accepts for ever; the connections run in ``nursery``."""
-        async with aclosing(accepted(self._listener)) as connections:
-            while True:
-                await self._room.acquire()
-                nursery.start_soon(self._take, await anext(connections))
+        while True:
+            await self._room.acquire()
+            nursery.start_soon(self._take, await accept(self._listener))
 
     async def take_waiting(self, nursery: trio.Nursery) -> None:
         """Accepts those that wait already, before the socket is closed; for HANDSHAKE_S if need be."""
         async with aclosing(waiting(self._listener)) as connections:
-            async for connection in connections:
+            async for fd in connections:
+                connection = as_socket(self._listener, fd)
                 await self._room.acquire()
                 nursery.start_soon(self._take, connection)
 
