@@ -17,12 +17,13 @@ class Backlog:
         self._empty.set()
         WAITING_POSTS.set_function(lambda: self._open)
 
-    def enter(self) -> bool:
-        """One more waits, and has to leave; False when that is more than may."""
+    def enter(self, posts: int) -> int:
+        """So many more wait, and have to leave; returns how many of them may stay."""
         if not self._open:
             self._empty.clear()
-        self._open += 1
-        return self._open <= self._max
+        room = max(0, self._max - self._open)
+        self._open += posts
+        return min(posts, room)
 
     def leave(self, answered: int) -> None:
         self._open -= answered

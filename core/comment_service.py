@@ -78,9 +78,7 @@ class CommentService(CommentServiceServicer):
         async with asyncio.TaskGroup() as tasks:
             async for request in requests:
                 call.expect(len(request.items))
-                for item in request.items:
-                    if self._intake.take_item(item, call):
-                        continue
+                for item in self._intake.take_items(request.items, call):
                     if len(lookups) >= _LOOKUPS_MAX:
                         refuse(call, item.tag, overloaded("too many unknown streams are being looked up"))
                         continue

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -96,14 +96,15 @@ class Committer:
         """Nothing waits, nothing is under way, and the registry knows all."""
         return self._is_ready and not self._queue and self._flight is None and not self._fence.ledger.unprojected
 
-    def offer(self, post: Post) -> None:
-        """Takes a post; the answer goes to ``post.reply``, maybe at once. Never waits."""
-        has_room = self._backlog.enter()
-        if not has_room or self._is_stalled or len(self._queue) >= WAITING_MAX:
+    def offer(self, posts: Sequence[Post]) -> None:
+        """Takes posts; the answer goes to each one's ``reply``, maybe at once. Never waits."""
+        room = self._backlog.enter(len(posts))
+        room = 0 if self._is_stalled else min(room, WAITING_MAX - len(self._queue))
+        for post in posts[room:]:
             self._refuse(post, overloaded("too many posts are waiting"))
-            return
-        self._queue.append(post)
-        self._work.set()
+        if room:
+            self._queue.extend(posts[:room])
+            self._work.set()
 
     async def change(self, decide: Decide) -> Stream:
         """The stream after a change: its event is in the log, or none was needed. Raises Refusal.
@@ -157,6 +158,7 @@ class Committer:
                 posts = self._gather()
                 with self._in_flight(posts):
                     await self._commit_posts(posts)
+            self._fence.sum_up()
 
     async def _wait_for_work(self) -> None:
         if self._queue:
@@ -196,8 +198,7 @@ class Committer:
     async def _commit_posts(self, posts: list[Post]) -> None:
         while posts:
             draft = self._fence.ledger.draft(_now_ms(), self._bans.of(self.stream_id))
-            for post in posts:
-                draft.add(post)
+            draft.add(posts)
             seq = await self._store(draft)
             if seq is not None:
                 self._answer(draft, seq)
@@ -209,7 +210,7 @@ class Committer:
         """The draft's sequence in the log, 0 when it adds nothing to it; None when it is to be decided again."""
         if draft.accepted:
             try:
-                return await self._fence.append(draft.batch)
+                return await self._fence.commit(draft)
             except LogFull:
                 draft.fail(overloaded("the log is full"))
         # An append would have told. Without one, another core may have taken these very posts, or lifted the limit.
@@ -218,16 +219,16 @@ class Committer:
         return 0
 
     def _answer(self, draft: Draft, seq: int) -> None:
-        events = draft.batch.events
+        comments = draft.comments
         cursor = str(Cursor(self._epoch, seq))
         answered = 0
         for post, index in draft.accepted:
             if post.is_open:
                 post.is_open = False
                 answered += 1
-                post.reply.posted(post.tag, events[index].posted.comment, cursor)
+                post.reply.posted(post.tag, comments[index], cursor)
         if draft.accepted:
-            BATCH_COMMENTS.observe(len(events))
+            BATCH_COMMENTS.observe(len(comments))
             POSTS.labels("COMMITTED").inc(answered)
             self._backlog.leave(answered)
         for post, refusal in draft.refused:

@@ -12,23 +12,20 @@ import secrets
 import time
 from collections.abc import Callable
 
-from core.gist import gist_of, write_gist
+from core.gist import Gist, gist_of, write_gist
 from core.ids import CommentIds
-from core.ledger import Ledger
+from core.ledger import Draft, Ledger
 from core.limits import UserRate
-from core.metrics import COMMIT_SECONDS, FENCED, IN_DOUBT
+from core.metrics import COMMIT_SECONDS, FENCED, IN_DOUBT, TAKEOVER_SECONDS
 from core.requests import REMEMBERED_MS
-from core.stream_log import Fenced, InDoubt, LogFull, LogGist, LogMessage, LogUnreadable, StreamLog
+from core.stream_log import Fenced, InDoubt, LogFull, LogUnreadable, StreamLog
 from core.streams import Conflict, RegistryUnavailable, StreamStore
+from core.summaries import StreamSummaries
+from core.takeover import Watch, by_log, by_summaries, check_reached, into, look_back_ms, unwatched
 from livecomments.telemetry import log
 from livecomments.v1.comment_pb2 import EventBatch, Stream
 
 _TRY_S = 1.0
-_SKEW_MS = 10_000
-"""How far the clocks of core and nats-server may be apart."""
-
-Watch = Callable[[int, str], None]
-"""Is told the sequence and the Nats-Msg-Id of each message that is read."""
 
 _process = secrets.token_hex(8)
 _numbers = itertools.count()
@@ -41,9 +38,17 @@ class Fence:
     """
 
     def __init__(
-        self, stream: Stream, revision: int, stream_log: StreamLog, store: StreamStore, rate: UserRate
+        self,
+        stream: Stream,
+        revision: int,
+        stream_log: StreamLog,
+        store: StreamStore,
+        *,
+        summaries: StreamSummaries,
+        rate: UserRate,
     ) -> None:
         self.log = stream_log
+        self._summaries = summaries
         self._store = store
         self._rate = rate
         self._ids = CommentIds()
@@ -53,27 +58,53 @@ class Fence:
         self.ledger = Ledger(stream, rate, self._ids)
 
     async def take_over(self) -> None:
-        """Reads the stream's last two minutes, or as much as its limits look back; raises LogUnreadable."""
-        await self._take_over(_nothing)
+        """Learns the stream's last two minutes, or as much as its limits look back; raises LogUnreadable."""
+        began = time.monotonic()
+        last = await self.log.last()
+        if last is not None:
+            ledger = self._anew()
+            source = "SUMMARIES"
+            if not await by_summaries(ledger, self.log, self._summaries, self._rate, last):
+                source, ledger = "LOG", self._anew()
+                await by_log(ledger, self.log, self._rate, last, unwatched)
+            self.ledger = ledger
+            TAKEOVER_SECONDS.labels(source).observe(time.monotonic() - began)
+        self._knew_at = began
 
-    async def append(self, batch: EventBatch) -> int | None:
-        """Appends a batch that was decided on this ledger; returns its sequence, the ledger then holds it.
+    def sum_up(self) -> None:
+        """Leaves a summary of what was learned since the last one, when that is enough. Never waits."""
+        stretch, epoch = self.ledger.stretch, self._summaries.epoch
+        if stretch.is_long:
+            self._summaries.leave(stretch.write_summary(epoch))
+            if counts_ms := look_back_ms(self.ledger, self._rate):
+                self._summaries.leave_charges(stretch.write_charges(epoch), counts_ms)
+            self.ledger.begin_stretch()
 
-        None: another core appended first; the ledger holds what it did, the batch was not stored and never will be:
+    async def commit(self, draft: Draft) -> int | None:
+        """Appends a draft that was decided on this ledger; returns its sequence, the ledger then holds it.
+
+        None: another core appended first; the ledger holds what it did, the draft was not stored and never will be:
         decide again. Raises LogFull when the log refuses it for its size; it was not stored and never will be.
         An append in doubt is repeated unchanged until it is known, however long that takes; only cancellation leaves
         it in doubt.
         """
+        return await self._append(draft.batch, draft.gist, lambda seq: self.ledger.commit(seq, draft))
+
+    async def append(self, batch: EventBatch) -> int | None:
+        """The same with any batch."""
+        return await self._append(batch, gist_of(batch), lambda seq: self.ledger.apply(seq, batch))
+
+    async def _append(self, batch: EventBatch, gist: Gist, hold: Callable[[int], None]) -> int | None:
         after_seq = self.ledger.last_seq
         payload = batch.SerializeToString()
-        gist = write_gist(gist_of(batch))
+        header = write_gist(gist)
         msg_id = f"{_process}-{next(_numbers)}"
         is_in_doubt = False
         started = time.perf_counter()
         while True:
             tried_at = time.monotonic()
             try:
-                seq = await self.log.append(payload, gist, after_seq, msg_id, _TRY_S)
+                seq = await self.log.append(payload, header, after_seq, msg_id, _TRY_S)
             except Fenced:
                 FENCED.inc()
                 own_seq = await self._find_own(msg_id)
@@ -94,7 +125,7 @@ class Fence:
             else:
                 COMMIT_SECONDS.observe(time.perf_counter() - started)
                 self._knew_at = tried_at
-                self.ledger.apply(seq, batch)
+                hold(seq)
                 return seq
             await _pause()
 
@@ -106,7 +137,7 @@ class Fence:
         """
         if moment <= self._knew_at:
             return True
-        await self._insist_on_tail(_nothing)
+        await self._insist_on_tail(unwatched)
         return False
 
     async def project(self) -> None:
@@ -133,7 +164,7 @@ class Fence:
         entry = await self._store.read(self.stream_id)
         if entry is None:
             raise RegistryUnavailable("the stream's entry is gone")
-        await self._read_tail(_nothing)
+        await self._read_tail(unwatched)
         self._written, self._revision = entry
         self.ledger.rebase(self._written)
 
@@ -166,71 +197,23 @@ class Fence:
             # Trimmed, restored, or so much may stand there that reading it all makes no sense.
             await self._take_over(watch)
         elif last.seq > self.ledger.last_seq:
-            await self.log.replay_from(self.ledger.last_seq + 1, _into(self.ledger, watch))
-            if self.ledger.last_seq < last.seq:
-                raise LogUnreadable("the consumer stands behind the leader")
+            await self.log.replay_from(self.ledger.last_seq + 1, into(self.ledger, watch))
+            check_reached(self.ledger, last.seq)
         self._knew_at = began
 
     async def _take_over(self, watch: Watch) -> None:
         began = time.monotonic()
-        ledger = Ledger(self.ledger.stream, self._rate, self._ids)
-        ledger.unprojected = self.ledger.unprojected.copy()
+        ledger = self._anew()
         last = await self.log.last()
         if last is not None:
-            await self._learn(ledger, last, watch)
-            await self._charge(ledger, last, watch)
+            await by_log(ledger, self.log, self._rate, last, watch)
         self.ledger = ledger
         self._knew_at = began
 
-    async def _learn(self, ledger: Ledger, last: LogMessage, watch: Watch) -> None:
-        """All that happened in the last two minutes, and the last thing that did."""
-
-        def learn(message: LogGist) -> None:
-            ledger.learn(message.seq, message.gist)
-            ledger.forget_requests()
-            watch(message.seq, message.msg_id)
-
-        since_ms = _ago(REMEMBERED_MS)
-        await self.log.replay_gists_since(since_ms, learn)
-        if ledger.last_seq == 0 and last.stored_at_ms < since_ms:
-            learn(LogGist(last.seq, last.msg_id, gist_of(last.batch)))
-        if ledger.last_seq < last.seq:
-            raise LogUnreadable("the consumer stands behind the leader")
-
-    async def _charge(self, ledger: Ledger, last: LogMessage, watch: Watch) -> None:
-        """Who posted so lately that their limits may still hold them back; and what was appended meanwhile."""
-        charged_seq = 0
-
-        def charge(message: LogMessage) -> None:
-            nonlocal charged_seq
-            if message.seq <= ledger.last_seq:
-                ledger.charge(message.batch)
-            else:
-                ledger.apply(message.seq, message.batch)
-                watch(message.seq, message.msg_id)
-            charged_seq = message.seq
-
-        since_ms = _ago(max(ledger.stream.slow_mode_s * 1000, int(self._rate.window_ms)))
-        await self.log.replay_since(since_ms, charge)
-        if charged_seq < last.seq and last.stored_at_ms >= since_ms:
-            raise LogUnreadable("the consumer stands behind the leader")
-
-
-def _ago(ms: int) -> int:
-    """The time on nats-server's clock, ms since the Unix epoch, that is at least so long ago on ours."""
-    return int(time.time() * 1000) - ms - _SKEW_MS
-
-
-def _into(ledger: Ledger, watch: Watch) -> Callable[[LogMessage], None]:
-    def apply(message: LogMessage) -> None:
-        ledger.apply(message.seq, message.batch)
-        watch(message.seq, message.msg_id)
-
-    return apply
-
-
-def _nothing(_seq: int, _msg_id: str) -> None:
-    """Nobody watches."""
+    def _anew(self) -> Ledger:
+        ledger = Ledger(self.ledger.stream, self._rate, self._ids)
+        ledger.unprojected = self.ledger.unprojected.copy()
+        return ledger
 
 
 async def _pause() -> None:

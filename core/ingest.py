@@ -17,7 +17,7 @@ class IngestCall:
     """A Reply for the posts of one call. Bounded by ``room``: a caller that does not take its answers is not read."""
 
     def __init__(self) -> None:
-        self._filling = pb.IngestCommentsResponse()
+        self._fill_anew()
         self._full: deque[pb.IngestCommentsResponse] = deque()
         self._open = 0
         self._is_finished = False
@@ -59,7 +59,7 @@ class IngestCall:
 
         Cancelled, it takes nothing.
         """
-        while not self._full and not self._filling.results:
+        while not self._full and not self._filled_by:
             if self._is_finished and not self._open:
                 return None
             self._ready.clear()
@@ -67,14 +67,22 @@ class IngestCall:
         if self._full:
             response = self._full.popleft()
         else:
-            response, self._filling = self._filling, pb.IngestCommentsResponse()
+            response = self._filling
+            self._fill_anew()
         self._open -= len(response.results)
         if self._open < OPEN_MAX:
             self._room.set()
         return response
 
     def _filled(self) -> None:
-        if len(self._filling.results) >= _RESULTS_MAX:
+        self._filled_by += 1
+        if self._filled_by == 1:
+            self._ready.set()
+        elif self._filled_by >= _RESULTS_MAX:
             self._full.append(self._filling)
-            self._filling = pb.IngestCommentsResponse()
-        self._ready.set()
+            self._fill_anew()
+
+    def _fill_anew(self) -> None:
+        self._filling = pb.IngestCommentsResponse()
+        # Counted beside it: each look at what a message holds makes an object.
+        self._filled_by = 0

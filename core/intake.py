@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 
+from core.commit import Committer
 from core.committers import Committers
 from core.ledger import Post, Reply
 from core.metrics import POSTS
@@ -17,6 +19,7 @@ from livecomments.v1.comment_pb2 import STREAM_VISIBILITY_PRIVATE, Comment, Stre
 _OVERHEAD = 160
 """Ids, times, offsets and tags of a comment in the log, bytes."""
 _EXEMPT = (pb.ROLE_HOST, pb.ROLE_MODERATOR)
+_VIEWER = pb.ROLE_VIEWER
 
 
 class SingleReply:
@@ -49,25 +52,41 @@ class Intake:
         """A post of an end user."""
         try:
             is_exempt = author.role_in(stream) in _EXEMPT
-            post = self._post(request, author.user_id, author.name, is_exempt, reply=reply, tag=0)
-            self._committers.for_posts(stream).offer(post)
+            post = self._post(request, author.user_id, author.name, is_exempt, reply=reply, tag=0, now=time.monotonic())
+            self._committers.for_posts(stream).offer([post])
         except Refusal as refusal:
             refuse(reply, 0, refusal)
 
-    def take_item(self, item: pb.IngestItem, reply: Reply) -> bool:
-        """A post that a service passes on; False when its stream is not known here yet: find it, then come again."""
-        try:
-            # Each look into a message makes a new string.
-            request, author_id, name = item.post, item.author_id, item.author_name
-            check_author(author_id, name)
-            committer = self._committers.known(request.stream_id)
-            if committer is None:
-                return False
-            is_exempt = _is_exempt(item, committer.stream)
-            committer.offer(self._post(request, author_id, name or author_id, is_exempt, reply=reply, tag=item.tag))
-        except Refusal as refusal:
-            refuse(reply, item.tag, refusal)
-        return True
+    def take_items(self, items: Iterable[pb.IngestItem], reply: Reply) -> list[pb.IngestItem]:
+        """Posts that a service passes on. Returns those of streams that are not known here yet: find each of them."""
+        now = time.monotonic()
+        unknown: list[pb.IngestItem] = []
+        waiting: dict[str, tuple[Committer, Stream, bool, list[Post]]] = {}
+        for item in items:
+            try:
+                # Each look into a message makes a new string.
+                request, author_id, name = item.post, item.author_id, item.author_name
+                check_author(author_id, name)
+                stream_id = request.stream_id
+                found = waiting.get(stream_id)
+                if found is None:
+                    committer = self._committers.known(stream_id)
+                    if committer is None:
+                        unknown.append(item)
+                        continue
+                    stream = committer.stream
+                    is_private = stream.visibility == STREAM_VISIBILITY_PRIVATE
+                    found = waiting[stream_id] = committer, stream, is_private, []
+                _, stream, is_private, posts = found
+                is_exempt = (is_private or item.role != _VIEWER) and _is_exempt(item, stream)
+                posts.append(
+                    self._post(request, author_id, name or author_id, is_exempt, reply=reply, tag=item.tag, now=now)
+                )
+            except Refusal as refusal:
+                refuse(reply, item.tag, refusal)
+        for committer, _, _, posts in waiting.values():
+            committer.offer(posts)
+        return unknown
 
     async def find_and_take_item(self, item: pb.IngestItem, reply: Reply) -> None:
         """The same for a stream that only the registry's bucket may know."""
@@ -77,27 +96,24 @@ class Intake:
         except Refusal as refusal:
             refuse(reply, item.tag, refusal)
         else:
-            self.take_item(item, reply)
+            self.take_items((item,), reply)
 
     def _post(
-        self, request: pb.PostCommentRequest, author_id: str, name: str, is_exempt: bool, *, reply: Reply, tag: int
+        self,
+        request: pb.PostCommentRequest,
+        author_id: str,
+        name: str,
+        is_exempt: bool,
+        *,
+        reply: Reply,
+        tag: int,
+        now: float,
     ) -> Post:
-        text = self._rules.check(request)
-        meta = request.meta_json
+        lag_ms, request_id, meta = request.lag_ms, request.request_id, request.meta_json
+        text = self._rules.check(request.text, lag_ms, request_id, meta)
         size = _OVERHEAD + len(f"{text}{meta}{author_id}{name}".encode())
-        return Post(
-            author_id,
-            name,
-            is_exempt,
-            text,
-            request.lag_ms,
-            meta,
-            request_digest(author_id, request.request_id),
-            size,
-            reply,
-            tag,
-            time.monotonic(),
-        )
+        digest = request_digest(author_id, request_id)
+        return Post(author_id, name, is_exempt, text, lag_ms, meta, digest, size, reply, tag, now)
 
 
 def _is_exempt(item: pb.IngestItem, stream: Stream) -> bool:

@@ -4,15 +4,19 @@ A ledger is a fold over the log: whoever has read the same messages decides alik
 by being appended; until then it stands in a Draft, which can be thrown away.
 """
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Protocol
 
 from core.gist import Change, Comments, Gist, gist_of
 from core.ids import CommentIds
-from core.limits import Spent, UserLimits, UserRate
+from core.limits import UserLimits, UserRate
 from core.requests import Place, Requests
+from core.summary import Stretch, Summary
 from livecomments.errors import Reason, Refusal
 from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Comment, Event, EventBatch, Stream
 
@@ -71,6 +75,7 @@ class Ledger:
         self.requests = Requests()
         self.limits = UserLimits(rate)
         self.ids = ids
+        self.begin_stretch()
         self._deleted: dict[str, None] = {}
 
     @property
@@ -106,16 +111,37 @@ class Ledger:
                 self.requests.remember(seq, self.last_at_ms, digests)
             case Change(event):
                 self._apply_change(event)
+        self.stretch.learn(seq, self.last_at_ms, gist)
+
+    def adopt(self, summary: Summary) -> None:
+        """Like ``learn`` with each of a summary's messages; they come after all that was learned before."""
+        self.last_seq = summary.last_seq
+        self.last_at_ms = max(self.last_at_ms, summary.times_ms[-1])
+        self.requests.remember_many(summary.seqs, summary.times_ms, summary.counts, summary.digests)
+        for _, event in summary.changes:
+            self._apply_change(event)
+        self.begin_stretch()
+
+    def begin_stretch(self) -> None:
+        """What is learned from now on belongs to another summary."""
+        self.stretch = Stretch(self.last_seq)
+
+    def commit(self, seq: int, draft: "Draft") -> None:
+        """A draft of this state was appended as message ``seq``: like ``apply`` with its batch, at half the price."""
+        if seq > self.last_seq:
+            self.learn(seq, draft.gist)
+            self.limits.adopt(draft.full_at_ms, draft.at_ms)
+            self.stretch.charge(draft.full_at_ms, draft.at_ms)
 
     def charge(self, batch: EventBatch) -> None:
         """Charges the authors of a message's comments. In the log's order, each message once."""
         events = batch.events
         if not events or not events[0].HasField("posted"):
             return
-        charge = self.limits.charge
-        for event in events:
-            comment = event.posted.comment
-            charge(comment.author_id, comment.posted_at_ms)
+        comments = (event.posted.comment for event in events)
+        for at_ms, together in groupby(comments, attrgetter("posted_at_ms")):
+            full_at_ms = self.limits.charge((comment.author_id for comment in together), at_ms)
+            self.stretch.charge(full_at_ms, at_ms)
 
     def _apply_change(self, event: Event) -> None:
         kind = event.WhichOneof("kind")
@@ -157,72 +183,88 @@ class Draft:
         self._stream_id = ledger.stream.stream_id
         self._slow_mode_s = ledger.stream.slow_mode_s
         self._banned = banned
-        self._at_ms = at_ms
+        self.at_ms = at_ms
+        """When they are posted, ms since the Unix epoch."""
         self._offset_ms = at_ms - ledger.stream.started_at_ms
-        self._spent: dict[str, Spent] = {}
         self._indices: dict[int, int] = {}
+        self._digests: array[int] = array("Q")
         self.batch = EventBatch()
         """The comments, in order; empty when none was accepted."""
         self._events = self.batch.events
+        self.comments: list[Comment] = []
+        """Those of ``batch``: each way to one of them through its event makes three objects."""
+        self.full_at_ms: dict[str, float] = {}
+        """When the buckets of the authors of these comments will be full again, ms since the Unix epoch."""
         self.accepted: list[tuple[Post, int]] = []
-        """With the index in ``batch``; a repetition within the batch shares that of the first."""
+        """With the index in ``comments``; a repetition within the batch shares that of the first."""
         self.repeated: list[tuple[Post, Place]] = []
         """Posts that stand in the log already, and where."""
         self.refused: list[tuple[Post, Refusal]] = []
 
-    def add(self, post: Post) -> None:
-        """Decides one post, after all those that were added before."""
-        try:
-            self._add(post)
-        except Refusal as refusal:
-            self.refused.append((post, refusal))
+    @property
+    def gist(self) -> Gist:
+        """That of ``batch``."""
+        return Comments(self.at_ms, self._digests) if self._digests else None
+
+    def add(self, posts: Sequence[Post]) -> None:
+        """Decides posts, one after the other, after all those that were added before."""
+        # What was accepted once is answered alike for ever: repetitions come before every reason to refuse.
+        known = self._requests.find_all({post.digest for post in posts})
+        indices, comments, accepted = self._indices, self.comments, self.accepted
+        for post in posts:
+            digest = post.digest
+            try:
+                if digest in known:
+                    self.repeated.append((post, known[digest]))
+                    continue
+                index = indices.get(digest)
+                if index is None:
+                    self.full_at_ms[post.author_id] = self._admit(post)
+                    index = len(comments)
+                    comments.append(self._write(post))
+                    self._digests.append(digest)
+                    if digest:
+                        indices[digest] = index
+                else:
+                    check_repetition(comments[index], post)
+                accepted.append((post, index))
+            except Refusal as refusal:
+                self.refused.append((post, refusal))
 
     def fail(self, refusal: Refusal) -> None:
         """Nothing of the batch can be stored: those who were accepted are refused."""
         self.refused += [(post, refusal) for post, _ in self.accepted]
         self.accepted = []
 
-    def _add(self, post: Post) -> None:
-        # What was accepted once is answered alike for ever: repetitions come before every reason to refuse.
-        if post.digest:
-            place = self._requests.find(post.digest)
-            if place is not None:
-                self.repeated.append((post, place))
-                return
-            index = self._indices.get(post.digest)
-            if index is not None:
-                check_repetition(self._events[index].posted.comment, post)
-                self.accepted.append((post, index))
-                return
+    def _admit(self, post: Post) -> float:
+        """When its author's bucket will be full again; raises Refusal."""
         if self._has_ended:
             raise ended()
-        if not post.is_exempt:
-            self._check_author(post.author_id)
-        index = len(self._events)
-        if post.digest:
-            self._indices[post.digest] = index
-        self._write(post)
-        self.accepted.append((post, index))
-
-    def _check_author(self, author_id: str) -> None:
+        author_id = post.author_id
+        drafted_ms = self.full_at_ms.get(author_id)
+        if post.is_exempt:
+            return self._limits.charged(author_id, drafted_ms, self.at_ms)
         if author_id in self._banned:
             raise Refusal(Reason.BANNED, "a moderator has banned this user from the stream")
-        spent = self._spent.get(author_id) or self._limits.spent(author_id)
-        self._spent[author_id] = self._limits.admit(spent, self._at_ms, self._slow_mode_s)
+        return self._limits.admit(author_id, drafted_ms, self.at_ms, self._slow_mode_s)
 
-    def _write(self, post: Post) -> None:
+    def _write(self, post: Post) -> Comment:
+        at_ms = self.at_ms
         posted = self._events.add().posted
         posted.request_digest = post.digest
         comment = posted.comment
-        comment.comment_id = self._ids.next(self._at_ms)
+        comment.comment_id = self._ids.next(at_ms)
         comment.stream_id = self._stream_id
         comment.author_id = post.author_id
         comment.author_name = post.author_name
         comment.text = post.text
-        comment.posted_at_ms = self._at_ms
+        comment.posted_at_ms = at_ms
         comment.offset_ms = self._offset_ms
-        comment.lag_ms = post.lag_ms
-        comment.meta_json = post.meta_json
+        if post.lag_ms:
+            comment.lag_ms = post.lag_ms
+        if post.meta_json:
+            comment.meta_json = post.meta_json
+        return comment
 
 
 def check_repetition(first: Comment, post: Post) -> None:

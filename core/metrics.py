@@ -21,3 +21,10 @@ IN_DOUBT = Counter("livecomments_core_in_doubt", "Publishes that were not answer
 FENCED = Counter("livecomments_core_fenced", "Appends refused because another core had appended before")
 WAITING_POSTS = Gauge("livecomments_core_waiting_posts", "Posts without an answer yet")
 COMMITTERS = Gauge("livecomments_core_committers", "Streams that this core has taken over")
+TAKEOVER_SECONDS = Histogram(
+    "livecomments_core_takeover_seconds",
+    "How long taking a stream over took, by where its last two minutes were read: SUMMARIES, or the LOG itself",
+    ["source"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
+)
+SUMMARIES_LOST = Counter("livecomments_core_summaries_lost", "Summaries of busy streams that could not be left")

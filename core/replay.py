@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -26,7 +27,23 @@ class ReplayLost(Exception):
     """What was to come did not."""
 
 
-Take = Callable[[Msg], None]
+_SHORT_TOKENS = 9
+
+
+class Delivery(NamedTuple):
+    """What JetStream says of a message that it delivers."""
+
+    seq: int
+    """In the log."""
+    number: int
+    """Of this delivery, from 1."""
+    stored_at_ms: int
+    """On nats-server's clock, ms since the Unix epoch."""
+    pending: int
+    """How many are to come."""
+
+
+Take = Callable[[Delivery, Msg], None]
 
 
 async def replay(client: Client, stream: str, config: ConsumerConfig, silence_s: float, take: Take) -> None:
@@ -111,13 +128,13 @@ class _Replay:
             self._yields_at = time.monotonic() + _TURN_S
 
     def _deliver(self, message: Msg) -> None:
-        metadata = message.metadata
+        delivery = _read_reply(message.reply)
         self._delivered += 1
-        if metadata.sequence.consumer != self._delivered:
+        if delivery.number != self._delivered:
             raise ReplayLost(f"delivery {self._delivered} did not arrive")
         self._credit -= 1
-        self._take(message)
-        self._is_over = metadata.num_pending == 0
+        self._take(delivery, message)
+        self._is_over = delivery.pending == 0
 
     def _heed(self, headers: Mapping[str, str]) -> None:
         """A status of the pull (nats ADR-13)."""
@@ -125,3 +142,15 @@ class _Replay:
         if description not in _PULL_OVER:
             raise ReplayLost(f"{headers.get('Status')} {description}")
         self._credit = 0
+
+
+def _read_reply(reply: str) -> Delivery:
+    """What the subject for a message's acknowledgement says (nats ADR-15): $JS.ACK.[<domain>.<account>.]<stream>.
+    <consumer>.<how often>.<seq>.<delivery>.<time>.<pending>[.<token>].
+
+    nats-py's own reading of it makes a date of the time, which took 5 µs of the 30 that a message takes.
+    """
+    tokens = reply.split(".")
+    first = 5 if len(tokens) == _SHORT_TOKENS else 7
+    seq, number, stored_ns, pending = map(int, tokens[first : first + 4])
+    return Delivery(seq, number, stored_ns // 1_000_000, pending)

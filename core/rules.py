@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import msgspec
 
 from livecomments.errors import FieldError, Reason, Refusal, invalid
-from livecomments.v1 import comment_service_pb2 as pb
 from livecomments.v1.comment_pb2 import STREAM_VISIBILITY_PRIVATE, STREAM_VISIBILITY_PUBLIC, StreamVisibility
 
 LAG_MAX_MS = 60_000
@@ -32,20 +31,18 @@ class CommentRules:
     meta_max: int
     """Bytes."""
 
-    def check(self, post: pb.PostCommentRequest) -> str:
+    def check(self, text: str, lag_ms: int, request_id: str, meta: str) -> str:
         """The text as it will be stored: NFC, trimmed. Raises Refusal(INVALID_FIELD) that names every bad field."""
-        text = _tidy(post.text)
+        text = _tidy(text)
         problems: dict[str, str] | None = None
         if not 1 <= len(text) <= self.text_max:
             problems = {"text": f"must have 1 to {self.text_max} characters"}
         elif not text.isprintable() and _CONTROL_BUT_LINE_FEED.search(text) is not None:
             problems = {"text": "must have no control characters but line feed"}
-        if not 0 <= post.lag_ms <= LAG_MAX_MS:
+        if not 0 <= lag_ms <= LAG_MAX_MS:
             problems = {**(problems or {}), "lag_ms": f"must be 0 to {LAG_MAX_MS}"}
-        request_id = post.request_id
         if len(request_id) > REQUEST_ID_MAX or not request_id.isprintable():
             problems = {**(problems or {}), "request_id": f"must have at most {REQUEST_ID_MAX} printable characters"}
-        meta = post.meta_json
         if meta and (problem := self._meta_problem(meta)):
             problems = {**(problems or {}), "meta_json": problem}
         if problems is not None:
@@ -65,13 +62,14 @@ class CommentRules:
 
 def check_author(author_id: str, author_name: str) -> None:
     """Raises Refusal(INVALID_FIELD) for an ingested item whose author is not one."""
+    if 1 <= len(author_id) <= AUTHOR_ID_MAX and len(author_name) <= AUTHOR_NAME_MAX:
+        return
     problems = {}
     if not 1 <= len(author_id) <= AUTHOR_ID_MAX:
         problems["author_id"] = f"must have 1 to {AUTHOR_ID_MAX} characters"
     if len(author_name) > AUTHOR_NAME_MAX:
         problems["author_name"] = f"must have at most {AUTHOR_NAME_MAX} characters"
-    if problems:
-        raise _refusal(problems)
+    raise _refusal(problems)
 
 
 def check_user_id(user_id: str) -> None:

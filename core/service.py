@@ -26,6 +26,7 @@ from core.settings import CoreSettings
 from core.stream_log import StreamLog
 from core.stream_service import StreamService
 from core.streams import open_store
+from core.summaries import open_summaries
 from livecomments.log import connect, open_log
 from livecomments.presence import FANOUT_HEADER, Tally, viewers_subject
 from livecomments.registry import open_directory
@@ -72,9 +73,10 @@ async def open_service(settings: CoreSettings) -> AsyncIterator[Core]:
         open_bans(client, settings.log_replicas) as bans,
         open_history(settings.storage_urls, settings.service_token()) as history,
         open_tally(client) as tally,
+        open_summaries(client, settings.log_replicas) as summaries,
     ):
         catch_up += [directory.catch_up, bans.catch_up]
-        shards = await open_log(client.jetstream(), settings)
+        shards = await open_log(client.jetstream(), settings, grow_to_bytes=settings.log_bytes)
         store = await open_store(client, settings.log_replicas, directory.registry)
 
         def open_stream_log(stream_id: str) -> StreamLog:
@@ -83,7 +85,9 @@ async def open_service(settings: CoreSettings) -> AsyncIterator[Core]:
         def make(stream: Stream, revision: int, backlog: Backlog, repeats: Repeats) -> Committer:
             rate = UserRate(settings.core_user_rate, settings.core_user_burst)
             limits = BatchLimits(settings.core_batch_max_comments, settings.core_batch_max_bytes)
-            fence = Fence(stream, revision, open_stream_log(stream.stream_id), store, rate)
+            stream_log = open_stream_log(stream.stream_id)
+            left = summaries.of(stream_log.shard, stream.stream_id)
+            fence = Fence(stream, revision, stream_log, store, summaries=left, rate=rate)
             return Committer(fence, bans.list, limits, backlog, repeats)
 
         async with open_committers(directory, make) as committers, asyncio.TaskGroup() as tasks:

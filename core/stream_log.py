@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -13,7 +14,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from core.gist import HEADER as GIST_HEADER
 from core.gist import Gist, gist_of, read_gist
-from core.replay import ReplayLost, Take, replay
+from core.replay import Delivery, ReplayLost, Take, replay
 from livecomments.log import Shard
 from livecomments.telemetry import log
 from livecomments.v1.comment_pb2 import EventBatch
@@ -69,6 +70,10 @@ class _Bare(Exception):
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
+
+
+class _Reached(Exception):
+    """What is behind this message is not wanted."""
 
 
 class StreamLog:
@@ -134,26 +139,34 @@ class StreamLog:
         """Like ``replay_from``, for what nats-server stored at or after a time, ms since the Unix epoch."""
         await self._replay(_since(at_ms), _in_full(apply))
 
-    async def replay_gists_since(self, at_ms: int, apply: Callable[[LogGist], None]) -> None:
-        """Like ``replay_since``, for the gists alone: a tenth of the bytes, and of the time.
+    async def replay_gists_since(
+        self, at_ms: int, apply: Callable[[LogGist], None], up_to_seq: int | None = None
+    ) -> None:
+        """Like ``replay_since``, for the gists alone: a tenth of the bytes, and of the time. No further than
+        ``up_to_seq``.
 
         From the first message on that bears none (an older core's, or a very large one) all are read in full.
         """
 
-        def take(message: Msg) -> None:
-            seq, headers = message.metadata.sequence.stream, message.headers or {}
+        def take(delivery: Delivery, message: Msg) -> None:
+            if up_to_seq is not None and delivery.seq > up_to_seq:
+                raise _Reached
+            headers = message.headers or {}
             said = read_gist(headers.get(GIST_HEADER, ""))
             if said is None:
-                raise _Bare(seq)
-            apply(LogGist(seq, headers.get(Header.MSG_ID.value, ""), said))
+                raise _Bare(delivery.seq)
+            apply(LogGist(delivery.seq, headers.get(Header.MSG_ID.value, ""), said))
 
         def apply_full(message: LogMessage) -> None:
+            if up_to_seq is not None and message.seq > up_to_seq:
+                raise _Reached
             apply(LogGist(message.seq, message.msg_id, gist_of(message.batch)))
 
-        try:
-            await self._replay(_since(at_ms).evolve(headers_only=True), take)
-        except _Bare as bare:
-            await self.replay_from(bare.seq, apply_full)
+        with suppress(_Reached):
+            try:
+                await self._replay(_since(at_ms).evolve(headers_only=True), take)
+            except _Bare as bare:
+                await self.replay_from(bare.seq, apply_full)
 
     async def _get(self, seq: int | None) -> LogMessage | None:
         try:
@@ -165,7 +178,7 @@ class StreamLog:
             raise LogUnreadable(repr(error)) from error
         assert raw.seq is not None
         assert raw.time is not None
-        return _message(raw.seq, raw.headers, raw.time, raw.data)
+        return _message(raw.seq, raw.headers, int(raw.time.timestamp() * 1000), raw.data)
 
     async def _replay(self, config: ConsumerConfig, take: Take) -> None:
         config = config.evolve(filter_subject=self._subject)
@@ -185,16 +198,15 @@ def _since(at_ms: int) -> ConsumerConfig:
 
 
 def _in_full(apply: Callable[[LogMessage], None]) -> Take:
-    def take(message: Msg) -> None:
-        metadata = message.metadata
-        apply(_message(metadata.sequence.stream, message.headers, metadata.timestamp, message.data))
+    def take(delivery: Delivery, message: Msg) -> None:
+        apply(_message(delivery.seq, message.headers, delivery.stored_at_ms, message.data))
 
     return take
 
 
-def _message(seq: int, headers: Mapping[str, str] | None, stored: datetime.datetime, data: bytes | None) -> LogMessage:
+def _message(seq: int, headers: Mapping[str, str] | None, stored_at_ms: int, data: bytes | None) -> LogMessage:
     msg_id = (headers or {}).get(Header.MSG_ID.value, "")
-    return LogMessage(seq, msg_id, int(stored.timestamp() * 1000), _parse(data or b""))
+    return LogMessage(seq, msg_id, stored_at_ms, _parse(data or b""))
 
 
 def _parse(data: bytes) -> EventBatch:

@@ -17,6 +17,12 @@ ACCEPTS_PER_TURN = 32
 In its own turn the broadcast writes to 256 viewers, about 2 ms; so many joins take no longer. Behind 10 ms of them a
 round to 10,000 viewers took half a second. With fewer each takes longer, see ``Broadcast.seat``.
 """
+GATHER_S = 0.002
+"""Who comes after a quiet moment is let in at once; those who follow gather for so long, and are let in together.
+
+One by one each wakes the loop and pays for what the others have pushed out of the processor's caches: at 4,000 joins a
+second 120 µs of CPU each instead of 73, at 1,000 a second 220 instead of 140.
+"""
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.1
 _DEFER_S = 3
@@ -57,8 +63,8 @@ async def accept(listener: socket.socket) -> socket.socket:
 async def accept_into(take: Callable[[list[int]], None], listener: socket.socket) -> None:
     """Gives ``take`` the connections that have come, as descriptors of their own, non-blocking; for ever.
 
-    At most ACCEPTS_PER_TURN at once. A socket object for each would take 3 µs of a join, and ask the kernel for its
-    name.
+    At most ACCEPTS_PER_TURN at once; those who follow each other closely gather, see GATHER_S. A socket object for each
+    would take 3 µs of a join, and ask the kernel for its name.
     """
     while True:
         fds, ended_by = _accept_some(listener)
@@ -69,12 +75,14 @@ async def accept_into(take: Callable[[list[int]], None], listener: socket.socket
         elif ended_by.errno in _NO_DESCRIPTORS:
             # They wait in the kernel's queue until some viewer has gone.
             await trio.sleep(_PAUSE_S)
+        elif fds:
+            await trio.sleep(GATHER_S)
         else:
             await trio.lowlevel.wait_readable(listener)
 
 
 async def waiting(listener: socket.socket) -> AsyncGenerator[int]:
-    """Those that wait in the kernel's queue now, to close a listener on them resets them.
+    """Those that wait in the kernel's queue now, for a listener that is about to be closed: that would reset them.
 
     Ends when the queue is empty or there are no descriptors left; at the latest after as many as it holds, as others
     come meanwhile.

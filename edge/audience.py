@@ -222,6 +222,12 @@ class Audience:
         for viewer in staying[: one_in(share, len(staying))]:
             viewer.end(viewer.encoding.farewell(retry_ms))
 
+    def send_back(self) -> None:
+        """Sends everyone away at once, to be asked anew who may watch; those who may go on with their cursors."""
+        self.dismiss(_retry_ms(), 1)
+        for seat in list(self._seats):
+            seat.end()
+
     def _by_themselves(self) -> list[Viewer | Seat]:
         """Those who don't take what others do."""
         return [*self._viewers, *self._seats]

@@ -22,13 +22,14 @@ from edge.frames import (
     pong_frame,
 )
 from edge.hearing import Line
-from edge.intake import Draft, PostComment, Posted, take_post
+from edge.intake import Draft, PostComment, posted_shape, take_post, write_form
 from edge.problems import HTTP_NAMES, field_errors, unexpected
 from edge.requests import checked_key, read_json
 from edge.shapes import encode
 from edge.state import Edge
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
+from livecomments.v1.comment_service_pb2 import PostCommentRequest, PostCommentResponse
 
 MESSAGE_MAX_BYTES = 16 * 1024
 POSTS_IN_FLIGHT = 16
@@ -107,33 +108,41 @@ class Conversation:
         try:
             post = bytes(read_json(data, Said).post)
         except Refusal as refusal:
-            line.say(_error(refusal, None, "#/"))
+            line.say(WEBSOCKET.events([error_event(refusal, None, "#/")]))
             return
         request_id = _request_id(post)
         if self._in_flight >= POSTS_IN_FLIGHT:
             wait_ms = random.randint(200, 1_000)
             crowded = Refusal(Reason.OVERLOADED, "too many posts of this viewer wait", retry_after_ms=wait_ms)
-            line.say(_error(crowded, request_id))
+            line.say(WEBSOCKET.events([error_event(crowded, request_id)]))
             return
         self._post(line, post, request_id)
 
     def _post(self, line: Line, post: bytes, request_id: str | None) -> None:
         self._in_flight += 1
 
-        def answer(outcome: Posted | Refusal) -> None:
+        def answer(outcome: PostCommentResponse | Refusal) -> None:
             self._in_flight -= 1
-            line.say(_error(outcome, request_id) if isinstance(outcome, Refusal) else _posted(outcome, request_id))
+            if isinstance(outcome, Refusal):
+                event = error_event(outcome, request_id)
+            else:
+                event = posted_event(outcome, request_id)
+            line.say(WEBSOCKET.events([event]))
 
         address = self._address or line.address
         try:
-            take_post(self._edge, self._identity, address, self._stream_id, lambda: _draft(post), answer=answer)
+            take_post(self._edge, self._identity, address, self._stream_id, _draft(post), answer=answer)
         except Exception as error:
             answer(unexpected(error, f"/v1/streams/{self._stream_id}/feed"))
 
 
-def _draft(post: bytes) -> Draft:
-    form = read_json(post, SocketPost)
-    return checked_key("request_id", form.request_id), form
+def _draft(said: bytes) -> Draft:
+    def write(post: PostCommentRequest) -> None:
+        form = read_json(said, SocketPost)
+        post.request_id = checked_key("request_id", form.request_id)
+        write_form(post, form)
+
+    return write
 
 
 def _request_id(post: bytes) -> str | None:
@@ -144,12 +153,14 @@ def _request_id(post: bytes) -> str | None:
         return None
 
 
-def _posted(posted: Posted, request_id: str | None) -> bytes:
-    data = {"request_id": request_id, **msgspec.structs.asdict(posted)}
-    return WEBSOCKET.events([FeedEvent(b"posted", encode(data), b"")])
+def posted_event(posted: PostCommentResponse, request_id: str | None) -> FeedEvent:
+    """A viewer's post was taken."""
+    data = {"request_id": request_id, **msgspec.structs.asdict(posted_shape(posted))}
+    return FeedEvent(b"posted", encode(data), b"")
 
 
-def _error(refusal: Refusal, request_id: str | None, root: str = "#/post/") -> bytes:
+def error_event(refusal: Refusal, request_id: str | None, root: str = "#/post/") -> FeedEvent:
+    """A viewer's message was refused; ``root`` begins the pointers to what is bad in it."""
     data: dict[str, object] = {} if request_id is None else {"request_id": request_id}
     data["reason"] = refusal.reason
     data["detail"] = refusal.detail or "; ".join(f"{error.field}: {error.detail}" for error in refusal.fields)
@@ -157,4 +168,4 @@ def _error(refusal: Refusal, request_id: str | None, root: str = "#/post/") -> b
         data["errors"] = field_errors(refusal, root, _NAMES)
     if refusal.retry_after_ms:
         data["retry_after_ms"] = refusal.retry_after_ms
-    return WEBSOCKET.events([FeedEvent(b"error", encode(data), b"")])
+    return FeedEvent(b"error", encode(data), b"")

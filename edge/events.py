@@ -94,8 +94,8 @@ def omitted_event(count: int) -> FeedEvent:
 
 
 def degraded_event(degraded: bool) -> FeedEvent:
-    """The feed lags for now, or does not any more; outside the log. gRPC has no message for it but the snapshot."""
-    return FeedEvent(b"degraded", encode({"degraded": degraded}), b"")
+    """The feed lags for now, or does not any more; outside the log."""
+    return FeedEvent(b"degraded", encode({"degraded": degraded}), b"", lambda: feed.WatchResponse(degraded=degraded))
 
 
 def ended_event(ended_at_ms: int) -> FeedEvent:

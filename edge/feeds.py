@@ -124,6 +124,11 @@ class Feeds:
         topic = self._topics.get(stream_id)
         return topic if topic is not None and topic.memory is not None and topic.refused is None else None
 
+    @property
+    def is_linked(self) -> bool:
+        """A fanout is there now."""
+        return self._link is not None
+
     async def backfill(self, topic: Topic, cursor: Cursor) -> list[pb.FeedMessage]:
         """What stands in the log after a cursor, as far as the topic's memory does not reach back, in order; it may go
         on beyond where memory begins, or ends. Raises Refusal as ``Backfills.read`` does.
@@ -254,7 +259,10 @@ class Feeds:
                 return
             log().warning("the feed has a hole", stream=topic.stream_id, why=str(refusal))
             topic.memory = FeedMemory(snapshot, self._limits)
-            topic.audience.tell(topic.memory.state())
+            if topic.memory.is_private and not memory.is_private:
+                topic.audience.send_back()
+            else:
+                topic.audience.tell(topic.memory.state())
             topic.tell_change()
             if topic.memory.has_ended:
                 topic.audience.end()
@@ -266,10 +274,15 @@ class Feeds:
         memory = topic.memory
         if memory is None:
             return
+        was_private = memory.is_private
         window = memory.add(batch, time.monotonic())
         if window is None:
             return
-        topic.audience.show(window)
+        if memory.is_private and not was_private:
+            # Not even this window: nobody knows any more who of the seated may have it.
+            topic.audience.send_back()
+        else:
+            topic.audience.show(window)
         topic.tell_change()
         _observe_lag(batch)
         if memory.has_ended:

@@ -1,5 +1,6 @@
 """Response headers that stand in the same form whichever way a response goes out."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from edge.encodings import Encoding
@@ -11,18 +12,33 @@ EXPOSED = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, rate
 Headers = list[tuple[str, str]]
 
 
-def is_allowed(origin: str | None, origins: frozenset[str]) -> bool:
-    """Whether pages of this origin may call; ``*`` among the origins stands for any."""
-    return origin is not None and ("*" in origins or origin in origins)
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Whose pages may call, besides our own."""
+
+    listed: frozenset[str]
+    """``scheme://host[:port]``; ``*`` stands for any."""
+    with_cookies: bool
+    """Browsers may send cookies along, for origins that are listed by name."""
+
+    def allow(self, origin: str | None) -> bool:
+        """Whether pages of this origin may call."""
+        return origin is not None and ("*" in self.listed or origin in self.listed)
+
+    def is_ours(self, origin: str | None, host: str | None) -> bool:
+        """Whether a page is our own, by the request's Host, or of an origin that is listed by name."""
+        return origin is not None and (origin in self.listed - {"*"} or origin.partition("://")[2] == host)
 
 
-def shared_headers(origin: str | None, origins: frozenset[str]) -> Headers:
+def shared_headers(origin: str | None, origins: Origins) -> Headers:
     """What every response carries: no guessing of types, and CORS for an allowed origin."""
     headers = [("X-Content-Type-Options", "nosniff")]
-    if origins:
+    if origins.listed:
         headers.append(("Vary", "Origin"))
-    if origin is not None and is_allowed(origin, origins):
+    if origin is not None and origins.allow(origin):
         headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", EXPOSED)]
+        if origins.with_cookies and origin in origins.listed:
+            headers.append(("Access-Control-Allow-Credentials", "true"))
     return headers
 
 

@@ -7,8 +7,8 @@ from itertools import takewhile
 
 from edge.encodings import Encoding
 from edge.events import FeedEvent, ended_event, snapshot_event
+from edge.recent_comments import RecentComments
 from edge.sampling import Part, Sampler, Selection, part_events
-from edge.shapes import CommentShape, comment_shape
 from edge.window import Window
 from livecomments.cursor import Cursor
 from livecomments.v1 import comment_pb2 as pb
@@ -67,7 +67,7 @@ class FeedMemory:
         self.degraded = False
         """Nothing is heard of the feed for now."""
         self._sampler = Sampler(limits.comments_per_second, snapshot.comments)
-        self._comments: deque[CommentShape] = deque((comment_shape(c) for c in snapshot.comments), HISTORY)
+        self.recent = RecentComments(snapshot)
         self._windows: deque[Window] = deque()
         self._whole: deque[tuple[Window, int]] = deque()
         """Those of the windows that are more than their sample, and how many events each holds."""
@@ -80,14 +80,18 @@ class FeedMemory:
     def has_ended(self) -> bool:
         return self.stream.state == pb.STREAM_STATE_ENDED
 
+    @property
+    def is_private(self) -> bool:
+        return self.stream.visibility == pb.STREAM_VISIBILITY_PRIVATE
+
     def add(self, batch: feed.FeedBatch, now: float) -> Window | None:
         """Takes a window in; None when everything in it was known already."""
         messages = tuple(message for message in batch.messages if message.seq > self.cursor.seq)
         if not messages:
             return None
         for message in messages:
-            for event in message.events.events:
-                self._apply(event)
+            for number, event in enumerate(message.events.events):
+                self._apply(event, message.seq, number)
         sample = [self._sampler.sample(message) for message in messages]
         window = Window(self.cursor.epoch, messages, sample, self.viewers, now)
         self.cursor = replace(self.cursor, seq=window.last_seq)
@@ -127,7 +131,7 @@ class FeedMemory:
     def state(self) -> FeedEvent:
         """The state at ``cursor``."""
         return snapshot_event(
-            self.stream, self.viewers, self._comments, self.cursor, recovered=False, degraded=self.degraded
+            self.stream, self.viewers, self.recent.last(HISTORY), self.cursor, recovered=False, degraded=self.degraded
         )
 
     def recovered(self, cursor: Cursor) -> FeedEvent:
@@ -200,14 +204,13 @@ class FeedMemory:
         found.reverse()
         return found
 
-    def _apply(self, event: pb.Event) -> None:
+    def _apply(self, event: pb.Event, seq: int, number: int) -> None:
         match event.WhichOneof("kind"):
             case "posted":
-                self._comments.append(comment_shape(event.posted.comment))
+                self.recent.add(event.posted.comment, seq, number)
             case "deleted":
                 gone = event.deleted.comment_id
-                kept = (comment for comment in self._comments if comment.comment_id != gone)
-                self._comments = deque(kept, HISTORY)
+                self.recent.delete(gone)
                 if self.stream.pinned.comment_id == gone:
                     self.stream.ClearField("pinned")
             case "pinned":

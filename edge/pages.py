@@ -1,19 +1,20 @@
-"""Pages of stored comments, read from storage and encoded: once for all who ask for the same at the same time."""
+"""Pages of stored comments, read from storage and written: once for all who ask for the same at the same time."""
 
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
+from typing import Annotated, ClassVar
 
 import msgspec
 import trio
 from google.protobuf.message import Message
 
 from edge.merging import Merger
-from edge.shapes import CommentShape, comment_shapes, encode
+from edge.shapes import CommentShape, CursorText, comment_message, comment_shapes, encode
 from edge.storages import Storages
 from edge.upstream import Metadata
-from livecomments.errors import Refusal
 from livecomments.v1 import history_service_pb2 as history
 
 
@@ -21,8 +22,8 @@ class ReplayPage(msgspec.Struct, omit_defaults=True):
     """A page of a replay window, in the log's order."""
 
     comments: list[CommentShape]
-    through_cursor: str
-    complete: bool
+    through_cursor: Annotated[str, msgspec.Meta(description="The store has everything up to this cursor.")]
+    complete: Annotated[bool, msgspec.Meta(description="The stream has ended, and nothing will be added.")]
     next_pagination_token: str | None = None
 
 
@@ -30,20 +31,78 @@ class RecentPage(msgspec.Struct, omit_defaults=True):
     """The latest comments, oldest first."""
 
     comments: list[CommentShape]
-    cursor: str
-    oldest_cursor: str | None = None
+    cursor: CursorText
+    oldest_cursor: Annotated[str | None, msgspec.Meta(description="For the page before, as cursor.")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An encoded page."""
+@dataclass(frozen=True)
+class Replay:
+    """A page of a replay window, in each form that is asked for."""
 
-    body: bytes
-    """JSON."""
-    etag: str = ""
-    """Of what anyone may keep, quoted; empty for what nobody may. A weak one (RFC 9110, section 8.8.1): it tells the
-    comments, and not how far the store has come meanwhile.
-    """
+    message: history.ListCommentsResponse
+    """As storage has given it."""
+    is_anyones: bool
+    """No token was needed for it, or given."""
+
+    @cached_property
+    def body(self) -> bytes:
+        """JSON."""
+        return encode(self._shape)
+
+    @cached_property
+    def etag(self) -> str:
+        """Of what anyone may keep, quoted; empty for what nobody may. A weak one (RFC 9110, section 8.8.1): it tells
+        the comments, and not how far the store has come meanwhile.
+        """
+        if not self.message.complete or not self.is_anyones:
+            return ""
+        content = encode((self._shape.comments, self._shape.next_pagination_token))
+        return f'"{blake2b(content, digest_size=12).hexdigest()}"'
+
+    @cached_property
+    def _shape(self) -> ReplayPage:
+        page = self.message
+        return ReplayPage(
+            comment_shapes(page.comments), page.through_cursor, page.complete, page.next_page_token or None
+        )
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The latest comments, or those before them, in each form that is asked for."""
+
+    message: history.ListRecentCommentsResponse
+    """As storage has given it."""
+    etag = ""
+
+    @cached_property
+    def body(self) -> bytes:
+        """JSON."""
+        page = self.message
+        return encode(RecentPage(comment_shapes(page.comments), page.through_cursor, page.next_page_token or None))
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The latest comments as this edge's memory has them, in each form that is asked for."""
+
+    stream_id: str
+    page: RecentPage
+    etag: ClassVar[str] = ""
+
+    @cached_property
+    def body(self) -> bytes:
+        """JSON."""
+        return encode(self.page)
+
+    @cached_property
+    def message(self) -> history.ListRecentCommentsResponse:
+        """As storage would have given it."""
+        return history.ListRecentCommentsResponse(
+            comments=[comment_message(comment, self.stream_id) for comment in self.page.comments],
+            next_page_token=self.page.oldest_cursor or "",
+            through_cursor=self.page.cursor,
+        )
 
 
 class Pages:
@@ -55,39 +114,27 @@ class Pages:
 
     def __init__(self, storages: Storages, nursery: trio.Nursery) -> None:
         self._storages = storages
-        self._reads: Merger[Page] = Merger(nursery)
+        self._replays: Merger[Replay] = Merger(nursery)
+        self._recents: Merger[Recent] = Merger(nursery)
 
-    async def replay(self, wanted: history.ListCommentsRequest, caller: Metadata) -> Page:
+    async def replay(self, wanted: history.ListCommentsRequest, caller: Metadata) -> Replay:
         """A page of a window."""
-        return await self._reads.share(_key(wanted, caller), lambda: self._read_replay(wanted, caller))
+        return await self._replays.share(_key(wanted, caller), lambda: self._read_replay(wanted, caller))
 
-    async def recent(self, wanted: history.ListRecentCommentsRequest, caller: Metadata) -> Page:
-        """The latest comments, or those before a page token, which a Refusal calls ``cursor``."""
-        return await self._reads.share(_key(wanted, caller), lambda: self._read_recent(wanted, caller))
+    async def recent(self, wanted: history.ListRecentCommentsRequest, caller: Metadata) -> Recent:
+        """The latest comments, or those before a page token."""
+        return await self._recents.share(_key(wanted, caller), lambda: self._read_recent(wanted, caller))
 
-    async def _read_replay(self, wanted: history.ListCommentsRequest, caller: Metadata) -> Page:
-        page = await self._storages.read(lambda stub: stub.ListComments, wanted, caller)
-        shape = ReplayPage(
-            comment_shapes(page.comments), page.through_cursor, page.complete, page.next_page_token or None
-        )
+    async def _read_replay(self, wanted: history.ListCommentsRequest, caller: Metadata) -> Replay:
         # What a token brought is nobody else's.
-        if not page.complete or caller:
-            return Page(encode(shape))
-        content = encode((shape.comments, shape.next_pagination_token))
-        return Page(encode(shape), f'"{blake2b(content, digest_size=12).hexdigest()}"')
+        return Replay(await self._storages.read(lambda stub: stub.ListComments, wanted, caller), not caller)
 
-    async def _read_recent(self, wanted: history.ListRecentCommentsRequest, caller: Metadata) -> Page:
-        try:
-            page = await self._storages.read(lambda stub: stub.ListRecentComments, wanted, caller)
-        except Refusal as refusal:
-            raise refusal.renamed({"page_token": "cursor"}) from refusal
-        return Page(
-            encode(RecentPage(comment_shapes(page.comments), page.through_cursor, page.next_page_token or None))
-        )
+    async def _read_recent(self, wanted: history.ListRecentCommentsRequest, caller: Metadata) -> Recent:
+        return Recent(await self._storages.read(lambda stub: stub.ListRecentComments, wanted, caller))
 
 
 def _key(wanted: Message, caller: Metadata) -> Hashable:
-    return type(wanted), wanted.SerializeToString(deterministic=True), caller
+    return wanted.SerializeToString(deterministic=True), caller
 
 
 @asynccontextmanager

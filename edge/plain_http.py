@@ -10,6 +10,8 @@ from urllib.parse import parse_qs
 import httptools
 import trio
 
+from edge.credentials import Asking
+
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 _VERSION = b" HTTP/1.1\r\n"
@@ -83,6 +85,10 @@ class Head:
 
     def text(self, name: bytes) -> str | None:
         return text_of(self.headers.get(name))
+
+    def asking(self) -> Asking:
+        """What it says of who sends it."""
+        return Asking(self.text(b"authorization"), self.text(b"cookie"), self.text(b"origin"), self.text(b"host"))
 
     @property
     def path(self) -> bytes:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 import trio
@@ -11,6 +12,7 @@ from edge.events import FeedEvent, ended_event
 from edge.feeds import Feeds, Topic
 from edge.memory import FeedMemory
 from edge.sampling import Part, Selection, part_events
+from edge.shapes import CursorText
 from edge.subscribe import come_to, parse_cursor, require_watch
 from livecomments.cursor import Cursor
 from livecomments.errors import Refusal
@@ -26,7 +28,7 @@ class PollEvent(msgspec.Struct, omit_defaults=True):
     """One event, as a WebSocket frame has it."""
 
     event: str
-    data: msgspec.Raw
+    data: Annotated[msgspec.Raw, msgspec.Meta(description="As the server-sent event of this name has it.")]
     id: str = ""
 
 
@@ -46,8 +48,8 @@ class PollAnswer(msgspec.Struct):
     """What came after the cursor, and where to go on."""
 
     events: list[PollEvent]
-    cursor: str
-    poll_after_ms: int
+    cursor: CursorText
+    poll_after_ms: Annotated[int, msgspec.Meta(description="When to ask again.")]
 
 
 async def poll(feeds: Feeds, identity: Identity, stream_id: str, wish: PollWish) -> PollAnswer:
@@ -62,12 +64,16 @@ async def poll(feeds: Feeds, identity: Identity, stream_id: str, wish: PollWish)
         if cursor is None:
             return _snapshot(memory)
         if memory.is_behind(cursor) and not await _is_in_log(feeds, topic, cursor):
-            return _snapshot(topic.memory or memory)
+            now = topic.memory or memory
+            require_watch(identity, now.stream, wish.selection)
+            return _snapshot(now)
         with trio.move_on_after(wish.wait_s):
             while not _has_more(topic, cursor):
                 await topic.changed.wait()
         parts = await _after(feeds, topic, cursor, wish.selection)
         now = topic.memory or memory
+        # Once more: it may have become private meanwhile.
+        require_watch(identity, now.stream, wish.selection)
         return _snapshot(now) if parts is None else _answer(now, cursor, parts, wish.limit)
 
 

@@ -13,13 +13,16 @@ from functools import lru_cache
 import httptools
 import trio
 
-from edge.headers import Headers, shared_headers
-from edge.intake import Posted, draft_of, take_post
+from edge.headers import Headers, Origins, shared_headers
+from edge.intake import draft_of, posted_shape, take_post
 from edge.plain_http import Head, date_now, given_back
 from edge.problems import render, unexpected
 from edge.shapes import encode
 from edge.state import Edge
 from livecomments.errors import Refusal
+from livecomments.token_check import KeysNeeded
+from livecomments.tokens import Identity
+from livecomments.v1.comment_service_pb2 import PostCommentResponse
 
 KEEP_ALIVE_S = 75.0
 """An idle connection is closed after so long; some seconds sooner when it was used before."""
@@ -56,6 +59,7 @@ class PostConnection:
         """To the connection's end. ``data`` was read from it already."""
         self._connection = connection
         self._buffer = bytearray(data)
+        self._patience.deadline = trio.current_time() + KEEP_ALIVE_S
         try:
             with self._patience:
                 await self._take_posts(connection.getpeername()[0])
@@ -73,7 +77,7 @@ class PostConnection:
         while (request := await self._next_request()) is not None:
             head, body = request
             self._answered = trio.Event()
-            self._post(head, peer, body)
+            await self._post(head, peer, body)
             if head.headers.get(b"connection", b"").lower() == b"close":
                 break
         await self._last_answer()
@@ -128,22 +132,31 @@ class PostConnection:
         if self._answered is not None and not self._answered.is_set():
             await self._answered.wait()
 
-    def _post(self, head: Head, peer: str, body: bytes) -> None:
+    async def _post(self, head: Head, peer: str, body: bytes) -> None:
+        """Waits for nothing but the key of a token, if that has to be fetched."""
         edge, origin = self._edge, head.text(b"origin")
 
-        def answer(outcome: Posted | Refusal) -> None:
+        def answer(outcome: PostCommentResponse | Refusal) -> None:
             self._send(_response(outcome, origin, self._origins))
 
         try:
-            author = edge.authenticator.identify(head.text(b"authorization"))
+            author = await self._author(head)
             address = edge.proxies.viewer(head.text(edge.proxies.header.encode())) or peer
             key = head.text(b"idempotency-key")
             stream_id = head.target.split(b"/", 4)[3].decode()
-            take_post(edge, author, address, stream_id, lambda: draft_of(key, body), answer=answer)
+            take_post(edge, author, address, stream_id, draft_of(key, body), answer=answer)
         except Refusal as refusal:
             answer(refusal)
         except Exception as error:
             answer(unexpected(error, head.target.decode("latin-1")))
+
+    async def _author(self, head: Head) -> Identity:
+        authorization = self._edge.credentials.for_changing(head.asking())
+        try:
+            return self._edge.authenticator.identify(authorization)
+        except KeysNeeded:
+            await self._edge.authenticator.bring_keys(authorization)
+            return self._edge.authenticator.identify(authorization)
 
     def _send(self, data: bytes) -> None:
         """Whoever does not even take what fits into its socket's buffer, some hundred answers, is cut off."""
@@ -184,17 +197,17 @@ def _plain_post(data: bytes, body_max: int) -> Head:
     return head
 
 
-def _response(outcome: Posted | Refusal, origin: str | None, origins: frozenset[str]) -> bytes:
-    if isinstance(outcome, Posted):
-        head, content = _accepted_head(origin, origins, date_now()), encode(outcome)
-    else:
+def _response(outcome: PostCommentResponse | Refusal, origin: str | None, origins: Origins) -> bytes:
+    if isinstance(outcome, Refusal):
         status, headers, content = render(outcome)
         head = _head(status, headers + shared_headers(origin, origins), date_now())
+    else:
+        head, content = _accepted_head(origin, origins, date_now()), encode(posted_shape(outcome))
     return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
 
 
 @lru_cache(maxsize=256)
-def _accepted_head(origin: str | None, origins: frozenset[str], date: str) -> bytes:
+def _accepted_head(origin: str | None, origins: Origins, date: str) -> bytes:
     headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), *shared_headers(origin, origins)]
     return _head(202, headers, date)
 

@@ -19,6 +19,7 @@ from edge.settings import EdgeSettings
 from edge.state import Edge, open_edge
 from edge.tls import TlsDoor, tls_context
 from edge.workers import Stage, Workers
+from livecomments.garbage import spare_what_is_there
 from livecomments.listening import BACKLOG
 from livecomments.settings import SettingsError
 from livecomments.telemetry import log
@@ -77,6 +78,7 @@ async def _serve(settings: EdgeSettings, listeners: Listeners, workers: Workers,
                     inner = await _listen_inside(str(workers.own_address))
                     connections.start_soon(trio.serve_listeners, server.serve_inside, [inner])
                 connections.start_soon(_tell_when_ready, edge, tell)
+                spare_what_is_there()
                 tell(Stage.SERVING)
                 await anext(aiter(signals))
                 accepting.cancel()

@@ -9,20 +9,23 @@ from edge.conversation import Conversation
 from edge.encodings import Encoding
 from edge.encodings.websocket import WEBSOCKET
 from edge.grpc_web import forms_of
-from edge.headers import feed_encoding, feed_headers, shared_headers
+from edge.headers import Origins, feed_encoding, feed_headers, shared_headers
 from edge.plain_http import Head, date_now, plain_request, query_of, text_of
 from edge.requests import Query
 from edge.section import Arrival
 from edge.state import Edge
-from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, NotYet, Wish, decide_now, read_selection
+from edge.subscribe import SUBSCRIBE_PARAMETERS, Admission, NotYet, Wish, decide_now, read_cursor, read_selection
+from edge.tickets import PARAMETER, Purpose
 from edge.upgrade import is_opening, read_opening, switching_protocols
 from edge.watch import PATH, read_watch
 from livecomments.errors import Refusal
 from livecomments.telemetry import log
+from livecomments.tokens import Identity
 
 GET = b"GET /v1/streams/"
 WATCH = f"POST {PATH} ".encode()
 _SUBSCRIBE = re.compile(rb"/v1/streams/([^/]+)/comments/subscribe")
+_TICKET = f"{PARAMETER}=".encode()
 _FEED = re.compile(rb"/v1/streams/([^/]+)/feed")
 
 
@@ -59,8 +62,16 @@ class Reception:
 
     def _subscribe(self, fd: int, head: Head) -> Arrival | NotYet | None:
         headers = head.headers
-        call = _read_subscribe(head.target, headers.get(b"last-event-id"), headers.get(b"accept-encoding"))
-        return None if call is None else self._admit(fd, head, call.stream_id, call.wish)
+        # A ticket is one viewer's: to remember it would put out what serves many.
+        read = _read_subscribe if _TICKET in head.target else _remembered_subscribe
+        call = read(head.target, headers.get(b"last-event-id"), headers.get(b"accept-encoding"))
+        if call is None:
+            return None
+        edge, asking = self._edge, head.asking()
+        identity = edge.ticket_holder(asking, call.ticket, call.stream_id, Purpose.SUBSCRIBE)
+        if identity is None:
+            identity = edge.authenticator.identify(edge.credentials.for_reading(asking))
+        return self._admit(fd, head, identity, call.stream_id, call.wish)
 
     def _watch(self, fd: int, head: Head) -> Arrival | NotYet | None:
         forms = forms_of(head.text(b"content-type"), head.text(b"accept"))
@@ -68,11 +79,11 @@ class Reception:
         if forms is None or b"grpc-timeout" in head.headers or b"upgrade" in head.headers:
             return None
         call = read_watch(forms, head.body)
-        return self._admit(fd, head, call.stream_id, call.wish)
+        identity = self._edge.authenticator.identify(self._edge.credentials.for_changing(head.asking()))
+        return self._admit(fd, head, identity, call.stream_id, call.wish)
 
-    def _admit(self, fd: int, head: Head, stream_id: str, wish: Wish) -> Arrival | NotYet | None:
+    def _admit(self, fd: int, head: Head, identity: Identity, stream_id: str, wish: Wish) -> Arrival | NotYet | None:
         edge = self._edge
-        identity = edge.authenticator.identify(head.text(b"authorization"))
         admission = decide_now(edge.feeds, identity, stream_id, wish)
         if not isinstance(admission, Admission):
             return admission
@@ -86,9 +97,9 @@ class Reception:
         feed = _FEED.fullmatch(head.path) if is_opening(head.headers) else None
         if feed is None:
             return None
-        origin, host = head.text(b"origin"), head.text(b"host")
-        opening = read_opening(edge, head.query(), head.text(b"authorization"), origin, host)
-        admission = decide_now(edge.feeds, opening.identity, _unquoted(feed[1]), opening.wish)
+        stream_id = _unquoted(feed[1])
+        opening = read_opening(edge, stream_id, head.query(), head.asking())
+        admission = decide_now(edge.feeds, opening.identity, stream_id, opening.wish)
         if not isinstance(admission, Admission):
             return admission
         topic = admission.topic
@@ -102,22 +113,23 @@ class Reception:
 class _SubscribeCall(NamedTuple):
     stream_id: str
     wish: Wish
+    ticket: str
 
 
-@lru_cache(maxsize=512)
 def _read_subscribe(target: bytes, last_event_id: bytes | None, accept_encoding: bytes | None) -> _SubscribeCall | None:
-    """What a GET asks for, by its target and headers; None when it is no subscribe. Raises Refusal(INVALID_FIELD).
-
-    Remembered: those who come at once ask for the same, and to read it took a sixth of a join's time.
-    """
+    """What a GET asks for, by its target and headers; None when it is no subscribe. Raises Refusal(INVALID_FIELD)."""
     path, _, query_part = target.partition(b"?")
     subscribe = _SUBSCRIBE.fullmatch(path)
     if subscribe is None:
         return None
     query = Query(query_of(query_part), SUBSCRIBE_PARAMETERS)
-    cursor = text_of(last_event_id) or query.text("last_event_id")
+    cursor = read_cursor(text_of(last_event_id), query)
     wish = Wish(cursor, feed_encoding(text_of(accept_encoding)), read_selection(query))
-    return _SubscribeCall(_unquoted(subscribe[1]), wish)
+    return _SubscribeCall(_unquoted(subscribe[1]), wish, query.text(PARAMETER))
+
+
+_remembered_subscribe = lru_cache(maxsize=512)(_read_subscribe)
+"""Those who come at once ask for the same, and to read it took a sixth of a join's time."""
 
 
 def _unquoted(part: bytes) -> str:
@@ -125,7 +137,7 @@ def _unquoted(part: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _response_head(encoding: Encoding, origin: bytes | None, origins: frozenset[str], date: str) -> bytes:
+def _response_head(encoding: Encoding, origin: bytes | None, origins: Origins, date: str) -> bytes:
     headers = [
         *feed_headers(encoding),
         *shared_headers(text_of(origin), origins),

@@ -52,16 +52,15 @@ class Query:
         return int(text)
 
     def milliseconds(self, name: str, default: int, least: int, most: int) -> int:
-        """A parameter in seconds, with at most three decimals, as milliseconds; the bounds are milliseconds, too."""
+        """A parameter in seconds, as milliseconds, with what is less than one cut off; the bounds are milliseconds."""
         text = self._values.get(name)
         if text is None:
             return default
-        match = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?", text, re.ASCII)
+        # A player's clock has more decimals.
+        match = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,3})[0-9]{0,20})?", text, re.ASCII)
         value = int(match[1]) * 1000 + int((match[2] or "").ljust(3, "0")) if match else -1
         if not least <= value <= most:
-            raise invalid(
-                name, f"must be seconds from {least / 1000:g} to {most / 1000:g}, with at most three decimals"
-            )
+            raise invalid(name, f"must be seconds from {least / 1000:g} to {most / 1000:g}")
         return value
 
     def choice(self, name: str, choices: Mapping[str, T], default: T) -> T:

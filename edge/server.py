@@ -100,8 +100,13 @@ class Connection(TCPServer):
                 await self.stream.aclose()
         elif isinstance(event, RawData):
             await self._write(event.data)
-        elif not (self._is_read_out and isinstance(event, Updated)):
+        elif not isinstance(event, Updated):
             await super().protocol_send(event)
+        elif not self._is_read_out:
+            # Shielded: the end of a request cancels its tasks, of which we may be one (quart-trio 0.12), and the
+            # connection would stay open for as long as its client does: for ever where that is lost without a word.
+            with trio.CancelScope(shield=True):
+                await super().protocol_send(event)
 
     async def _write(self, data: bytes) -> None:
         try:

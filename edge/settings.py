@@ -46,6 +46,12 @@ class EdgeSettings(Settings):
     """Largest request body, bytes."""
     edge_cors_origins: Addresses = ()
     """Origins (scheme://host[:port]) whose pages may call; ``*`` for any."""
+    edge_cookie: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{0,64}$")] | None = None
+    """Cookie that may carry a user's token, for native EventSource and WebSocket; none without a name. Best one that
+    begins with ``__Host-``.
+    """
+    edge_ticket_s: Annotated[float, Field(gt=0, le=300)] = 30
+    """How long a ticket is good for, seconds."""
     edge_trusted_hops: Annotated[int, Field(ge=0, le=10)] = 0
     """Proxies in front that append to ``EDGE_FORWARDED_HEADER``; 0 takes the peer's own address."""
     edge_forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
 
@@ -17,17 +18,33 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _MS = timedelta(milliseconds=1)
 
 
+StreamIdText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{1,64}$"})]
+Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+COMMENT_ID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+"""A UUIDv7 in lower case."""
+CommentId = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": COMMENT_ID_PATTERN})]
+CursorText = Annotated[str, msgspec.Meta(description="Where to go on from: a cursor.")]
+
+
+def one_of(*values: str) -> msgspec.Meta:
+    """Says which texts a field of ours may have. Not checked: we write them."""
+    return msgspec.Meta(extra_json_schema={"enum": list(values)})
+
+
 class CommentShape(msgspec.Struct, omit_defaults=True):
     """One comment."""
 
-    comment_id: str
+    comment_id: CommentId
     author_id: str
     author_name: str
     text: str
-    posted_at: str
-    offset_ms: int
-    lag_ms: int = 0
-    meta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    posted_at: Instant
+    offset_ms: Annotated[int, msgspec.Meta(description="posted_at, from the stream's start.")]
+    lag_ms: Annotated[int, msgspec.Meta(description="How far behind live its author's player was.")] = 0
+    meta: Annotated[
+        msgspec.Raw | msgspec.UnsetType,
+        msgspec.Meta(description="As it was posted.", extra_json_schema={"type": "object"}),
+    ] = msgspec.UNSET
 
 
 class StreamShape(msgspec.Struct, omit_defaults=True):
@@ -35,14 +52,14 @@ class StreamShape(msgspec.Struct, omit_defaults=True):
 
     stream_id: str
     title: str
-    state: str
-    visibility: str
+    state: Annotated[str, one_of("live", "ended")]
+    visibility: Annotated[str, one_of("public", "private")]
     host_id: str
-    started_at: str
-    slow_mode_s: int
-    viewers: int
-    ended_at: str | None = None
-    ends_at: str | None = None
+    started_at: Instant
+    slow_mode_s: Annotated[int, msgspec.Meta(description="Seconds between two comments of one user; 0: no limit.")]
+    viewers: Annotated[int, msgspec.Meta(description="About how many watch.")]
+    ended_at: Instant | None = None
+    ends_at: Annotated[Instant | None, msgspec.Meta(description="When it will end, once that was announced.")] = None
     pinned: CommentShape | None = None
 
 

@@ -4,7 +4,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,21 +17,28 @@ from edge.addresses import Proxies
 from edge.auth import Authenticator
 from edge.broadcast import Broadcast
 from edge.cores import Cores, open_cores
+from edge.credentials import Asking, Credentials
 from edge.expiry import Stay, stay_from
 from edge.feeds import Feeds, open_feeds
+from edge.headers import Origins
 from edge.limits import AddressLimit
 from edge.memory import Limits
 from edge.pages import Pages, open_pages
+from edge.recent import RecentReads
 from edge.session import SessionLimits
 from edge.sessions import Sessions
 from edge.settings import EdgeSettings
+from edge.tickets import Purpose, Tickets
 from edge.upstream import Metadata
 from edge.workers import Workers
 from livecomments.errors import Reason, Refusal
 from livecomments.identity import SERVICE_TOKEN_KEY
+from livecomments.issuers import open_token_check
+from livecomments.page_tokens import PageTokens
 from livecomments.tokens import Identity
 
 EXTENSION = "livecomments"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(eq=False)
@@ -44,11 +51,14 @@ class Edge:
     service: Metadata
     """Our own identity, for calls to the other services."""
     authenticator: Authenticator
+    credentials: Credentials
+    tickets: Tickets
     proxies: Proxies
     addresses: AddressLimit
     cores: Cores
     feeds: Feeds
     pages: Pages
+    recent: RecentReads
     broadcast: Broadcast
     sessions: Sessions
     ordinary_viewers: int = 0
@@ -56,9 +66,18 @@ class Edge:
     is_draining: bool = False
 
     @property
-    def origins(self) -> frozenset[str]:
+    def origins(self) -> Origins:
         """Whose pages may call."""
-        return frozenset(self.settings.edge_cors_origins)
+        return self.credentials.origins
+
+    def ticket_holder(self, asking: Asking, ticket: str, stream_id: str, purpose: Purpose) -> Identity | None:
+        """Who holds a ticket (empty for none); None where the request says by a header who sends it, or not at all.
+
+        Raises Refusal(UNAUTHENTICATED) for a ticket that is not good for this.
+        """
+        if not ticket or asking.authorization is not None:
+            return None
+        return self.tickets.take(ticket, stream_id, purpose, time.time())
 
     @property
     def room(self) -> int:
@@ -67,10 +86,14 @@ class Edge:
 
     def require_room(self) -> None:
         """Raises Refusal when no viewer may come: DRAINING, or OVERLOADED when too many are here."""
-        if self.is_draining:
-            raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
+        self.require_not_draining()
         if self.viewers >= self.settings.edge_max_viewers:
             raise Refusal(Reason.OVERLOADED, "too many viewers", retry_after_ms=random.randint(1_000, 5_000))
+
+    def require_not_draining(self) -> None:
+        """Raises Refusal(DRAINING): another edge answers, and not all come back to it at once."""
+        if self.is_draining:
+            raise Refusal(Reason.DRAINING, "this edge is shutting down", retry_after_ms=random.randint(500, 2_000))
 
     @property
     def viewers(self) -> int:
@@ -100,6 +123,7 @@ class Edge:
 async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[Edge]:
     """Everything, for as long as the context is open; raises SettingsError."""
     service = ((SERVICE_TOKEN_KEY, settings.service_token()),)
+    origins = Origins(frozenset(settings.edge_cors_origins), bool(settings.edge_cookie))
     limits = Limits(
         settings.edge_resume_s,
         settings.edge_resume_max_events,
@@ -111,21 +135,26 @@ async def open_edge(settings: EdgeSettings, workers: Workers) -> AsyncIterator[E
         workers.name,
         SessionLimits(settings.edge_session_max_streams, settings.edge_backlog_bytes, settings.edge_resume_max_bytes),
     )
-    async with (
-        open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s) as cores,
-        open_feeds(settings.fanout_urls, limits, service, broadcast) as feeds,
-        open_pages(settings.storage_urls) as pages,
-    ):
+    async with AsyncExitStack() as opened:
+        check = opened.enter_context(open_token_check(settings))
+        cores = await opened.enter_async_context(
+            open_cores(settings.core_urls, service, settings.edge_posts_waiting, settings.edge_post_wait_s)
+        )
+        feeds = await opened.enter_async_context(open_feeds(settings.fanout_urls, limits, service, broadcast))
+        pages = await opened.enter_async_context(open_pages(settings.storage_urls))
         edge = Edge(
             settings,
             workers,
             service,
-            Authenticator(settings.token_key()),
+            Authenticator(check),
+            Credentials(settings.edge_cookie or "", origins),
+            Tickets.of(settings.service_token()),
             Proxies(settings.edge_trusted_hops, settings.edge_forwarded_header),
             AddressLimit(settings.edge_address_rate, settings.edge_address_burst),
             cores,
             feeds,
             pages,
+            RecentReads(feeds, pages, PageTokens.of(settings.service_token())),
             broadcast,
             sessions,
         )
@@ -139,9 +168,23 @@ def this_edge() -> Edge:
     return cast("Edge", current_app.extensions[EXTENSION])
 
 
+def asking_of(headers: Headers) -> Asking:
+    """What a request's headers say of who sends it."""
+    # Over HTTP/2 each cookie may have a line of its own.
+    cookies = "; ".join(headers.getlist("Cookie")) or None
+    return Asking(headers.get("Authorization"), cookies, headers.get("Origin"), headers.get("Host"))
+
+
+def authorization() -> str | None:
+    """The current request's: its header, or what its cookie stands for. Raises Refusal as Credentials does."""
+    credentials, asking = this_edge().credentials, asking_of(request.headers)
+    is_reading = request.method in _READING
+    return credentials.for_reading(asking) if is_reading else credentials.for_changing(asking)
+
+
 def identify() -> Identity:
-    """Who sends the current request; raises Refusal(UNAUTHENTICATED) for a bad token."""
-    return this_edge().authenticator.identify(request.headers.get("Authorization"))
+    """Who sends the current request; raises Refusal: UNAUTHENTICATED for a bad token, FORBIDDEN as Credentials."""
+    return this_edge().authenticator.identify(authorization())
 
 
 def require_user() -> Identity:
@@ -157,8 +200,8 @@ def on_behalf() -> Metadata:
 
     Our own identity stays out of it: what a service may see is not what its user may see.
     """
-    authorization = request.headers.get("Authorization")
-    return (("authorization", authorization),) if authorization else ()
+    found = authorization()
+    return (("authorization", found),) if found else ()
 
 
 def sender_address() -> str:

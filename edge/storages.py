@@ -9,6 +9,7 @@ import grpc
 import trio
 
 from edge.upstream import Metadata, call, open_channel
+from livecomments.calls import is_passing
 from livecomments.errors import Reason, Refusal
 from livecomments.v1.history_service_pb2_grpc import HistoryServiceStub
 
@@ -18,7 +19,6 @@ PATIENCE_S = 1.0
 """After so long without an answer another storage is asked, too: the first may be frozen."""
 _AVOIDED_S = 2.0
 """For so long a storage that was late, or away, is asked after all the others."""
-_AWAY = 503
 
 Req = TypeVar("Req")
 Resp = TypeVar("Resp")
@@ -60,7 +60,7 @@ class _Reading(Generic[Req, Resp]):
             answer = await call(self._method(storage.stub), self._request, timeout_s=left_s, metadata=self._metadata)
         except Refusal as refusal:
             self._refusal = refusal
-            if refusal.reason.http_status == _AWAY:
+            if is_passing(refusal):
                 storage.avoid()
                 has_failed.set()
                 return

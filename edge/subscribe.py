@@ -15,6 +15,7 @@ from edge.feeds import Feeds, Topic
 from edge.memory import Ahead, FeedMemory, Missed, TooOld, Unservable
 from edge.requests import Query
 from edge.sampling import Selection
+from edge.tickets import PARAMETER
 from livecomments.cursor import BadCursor, Cursor
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
@@ -22,7 +23,7 @@ from livecomments.v1 import comment_pb2 as pb
 from livecomments.v1 import feed_service_pb2 as feed
 from livecomments.v1.comment_service_pb2 import ROLE_VIEWER
 
-SUBSCRIBE_PARAMETERS = frozenset({"last_event_id", "all"})
+SUBSCRIBE_PARAMETERS = frozenset({"last_event_id", "all", PARAMETER})
 
 AHEAD_S = 1.0
 """How long one is held back whose cursor is ahead of this edge, before the log is asked."""
@@ -101,6 +102,8 @@ async def admit(feeds: Feeds, identity: Identity, stream_id: str, wish: Wish) ->
         if isinstance(decided, TooOld | Ahead):
             assert cursor is not None
             decided = await _resume_from_log(feeds, topic, cursor, wish)
+        # Once more: it may have become private while others were asked.
+        require_watch(identity, (topic.memory or memory).stream, wish.selection)
         yield decided
 
 
@@ -170,6 +173,16 @@ def parse_cursor(text: str, name: str = "Last-Event-ID") -> Cursor | None:
         return Cursor.parse(text) if text else None
     except BadCursor as error:
         raise Refusal(Reason.BAD_CURSOR, f"{name} is not a cursor of this system") from error
+
+
+def read_cursor(last_event_id: str | None, query: Query) -> str:
+    """The cursor of a subscribe, by the header or else by the address; raises Refusal(BAD_CURSOR) for a bad one of the
+    latter that the header overrules.
+    """
+    named = query.text("last_event_id")
+    if last_event_id:
+        parse_cursor(named, "last_event_id")
+    return last_event_id or named
 
 
 def read_selection(query: Query) -> Selection:

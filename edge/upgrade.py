@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from wsproto.handshake import WEBSOCKET_VERSION
 from wsproto.utilities import generate_accept_token
 
+from edge.credentials import Asking
 from edge.encodings.websocket import WEBSOCKET
-from edge.headers import is_allowed
 from edge.requests import Query
 from edge.state import Edge
 from edge.subscribe import Wish, parse_cursor, read_selection
+from edge.tickets import PARAMETER, Purpose
 from livecomments.errors import Reason, Refusal
 from livecomments.tokens import Identity
 
-_PARAMETERS = frozenset({"cursor", "all"})
+_PARAMETERS = frozenset({"cursor", "all", PARAMETER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,16 @@ def switching_protocols(key: bytes) -> bytes:
     )
 
 
-def read_opening(
-    edge: Edge, values: Mapping[str, list[str]], authorization: str | None, origin: str | None, host: str | None
-) -> Opening:
+def read_opening(edge: Edge, stream_id: str, values: Mapping[str, list[str]], asking: Asking) -> Opening:
     """Raises Refusal: INVALID_FIELD, FORBIDDEN, UNAUTHENTICATED, BAD_CURSOR."""
     query = Query(values, _PARAMETERS)
     wish = Wish(query.text("cursor"), WEBSOCKET, read_selection(query))
     # CORS does not hold for WebSockets: any page in the world may open one with its visitor's browser.
-    if origin is not None and not is_allowed(origin, edge.origins) and origin.partition("://")[2] != host:
+    is_foreign = asking.origin is not None and not edge.origins.is_ours(asking.origin, asking.host)
+    if is_foreign and not edge.origins.allow(asking.origin):
         raise Refusal(Reason.FORBIDDEN, "pages of this origin may not open a WebSocket here")
-    identity = edge.authenticator.identify(authorization)
+    identity = edge.ticket_holder(asking, query.text(PARAMETER), stream_id, Purpose.FEED)
+    if identity is None:
+        identity = edge.authenticator.identify(edge.credentials.for_changing(asking))
     parse_cursor(wish.cursor, "cursor")
     return Opening(identity, wish)

@@ -50,7 +50,7 @@ HEALTH_S = 0.5
 _HEALTH_EVERY_S = 0.25
 _GATHER_MAX = 500
 """Requests that are merged into one message at most."""
-_GATHER_S = 0.001
+_GATHER_S = 0.002
 """How long what comes gathers once a message was sent: each one costs both ends some 100 µs, and wakes a thread."""
 _AT_ONCE = 4
 """Messages of one stream that may wait for the loop; then its thread stops reading, and HTTP/2 holds the sender."""

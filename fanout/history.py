@@ -13,6 +13,7 @@ from fanout import metrics
 from fanout.memory import Beginning
 from fanout.messages import LogMessage
 from fanout.reader import LogReader
+from fanout.ring import placed
 from fanout.settings import FanoutSettings
 from fanout.tail import count_comments, read_tail
 from livecomments.calls import CHANNEL_OPTIONS
@@ -68,11 +69,14 @@ class History:
         end = await self._end(shard, stream_id)
         through = _through(stored, shard) if stored is not None else None
         if stored is not None and through is not None:
+            comments = placed(stored.comments, stored.comment_seqs, stored.comment_indices)
+            from_first = not stored.next_page_token
             if through >= end.seq or not end.exists:
-                return Beginning(end.seq, end.seq, end.ended, stored.comments)
+                return Beginning(end.seq, end.seq, end.ended, comments, from_first=from_first)
             continuation = await self._continue(shard, stream_id, through, end.seq)
             if continuation:
-                return Beginning(continuation[-1].seq, through, end.ended, stored.comments, continuation)
+                last_seq = continuation[-1].seq
+                return Beginning(last_seq, through, end.ended, comments, continuation, from_first=from_first)
         metrics.histories_without_storage_total.inc()
         messages = await self._tail(shard, stream_id, end.seq) if end.exists else []
         if not messages:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fanout.messages import Entry, LogMessage, Window
-from fanout.ring import RecentComments, Ring
+from fanout.ring import Placed, RecentComments, Ring
 from fanout.settings import FanoutSettings
 from fanout.state import StreamState
 from livecomments.cursor import Cursor
-from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Comment, Stream, StreamEnded
+from livecomments.v1.comment_pb2 import STREAM_STATE_ENDED, Stream, StreamEnded
 from livecomments.v1.feed_service_pb2 import Snapshot
 
 
@@ -22,10 +22,12 @@ class Beginning:
     """``messages`` hold everything after it, through ``head``."""
     ended: StreamEnded | None = None
     """The stream's end, where that is the last message, at ``head``."""
-    comments: Sequence[Comment] = ()
+    comments: Sequence[Placed] = ()
     """The store's latest, oldest first; they come before ``messages``."""
     messages: Sequence[LogMessage] = field(default=())
     """The log's, oldest first."""
+    from_first: bool = False
+    """No comment of the stream is older than these."""
 
 
 class FeedMemory:
@@ -36,7 +38,7 @@ class FeedMemory:
         self._stream_id = registered.stream_id
         self._epoch = epoch
         self._ring = Ring(beginning.floor, settings.fanout_resume_s, settings.fanout_ring_bytes)
-        self._recent = RecentComments(settings.fanout_ring, beginning.comments)
+        self._recent = RecentComments(settings.fanout_ring, beginning.comments, from_first=beginning.from_first)
         self._state = StreamState()
         if registered.state == STREAM_STATE_ENDED:
             self._state.end(registered.ended_at_ms, 0)
@@ -49,8 +51,8 @@ class FeedMemory:
     def take(self, messages: Sequence[LogMessage], now: float) -> Window:
         """Moves the head over the next messages (at least one, each with events), and gives them as a window."""
         for message in messages:
-            for event in message.events.events:
-                self._recent.apply(event)
+            for number, event in enumerate(message.events.events):
+                self._recent.apply(event, message.seq, number)
                 self._state.apply(event, message.seq)
         window = Window(self._stream_id, tuple(Entry.of(message) for message in messages))
         self._ring.add(window, now)
@@ -72,10 +74,14 @@ class FeedMemory:
 
     def snapshot(self, registered: Stream, comments: int) -> Snapshot:
         """The state at the head, with at most so many comments, oldest first."""
+        latest = self._recent.latest(comments)
         return Snapshot(
             stream=self.stream(registered),
-            comments=self._recent.latest(comments),
+            comments=[placed.comment for placed in latest],
             cursor=str(Cursor(self._epoch, self.head)),
+            comment_seqs=[placed.seq for placed in latest],
+            comment_indices=[placed.number for placed in latest],
+            from_first=self._recent.from_first and len(latest) == len(self._recent),
         )
 
     def recovered(self, registered: Stream, seq: int) -> Snapshot:

@@ -7,6 +7,7 @@ from fanout import metrics
 from fanout.memory import Beginning, FeedMemory
 from fanout.messages import Entry, LogMessage
 from fanout.ranges import Limit, Range, Ranges
+from fanout.ring import placed
 from fanout.settings import FanoutSettings
 from fanout.topic import Topic
 from fanout.upstream import Upstream
@@ -112,7 +113,8 @@ class UpstreamTopic(Topic):
         there = Cursor.parse(snapshot.cursor)
         self.epoch = there.epoch
         self._relayed = snapshot.stream
-        beginning = Beginning(there.seq, there.seq, comments=snapshot.comments)
+        comments = placed(snapshot.comments, snapshot.comment_seqs, snapshot.comment_indices)
+        beginning = Beginning(there.seq, there.seq, comments=comments, from_first=snapshot.from_first)
         self.memory = FeedMemory(self._settings, there.epoch, snapshot.stream, beginning, self._clock())
 
     def _take_refusal(self, refusal: Refusal) -> None:

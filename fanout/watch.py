@@ -46,6 +46,7 @@ class WatchCall(LongCall):
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._viewers: int | None = None
+        self._degraded: bool | None = None
         self._ready = asyncio.Event()
 
     async def _work(self) -> None:
@@ -85,6 +86,10 @@ class WatchCall(LongCall):
                 await self._give(message)
             if topic.memory.ended:
                 return
+            if self._degraded is not None:
+                degraded, self._degraded = self._degraded, None
+                await self._give(pb.WatchResponse(degraded=degraded).SerializeToString())
+                continue
             if self._viewers is not None:
                 viewers, self._viewers = self._viewers, None
                 await self._give(pb.WatchResponse(viewers=pb.ViewerCount(viewers=viewers)).SerializeToString())
@@ -121,7 +126,8 @@ class WatchCall(LongCall):
         self._ready.set()
 
     def degraded(self, degraded: bool) -> None:
-        """Watch has no message for it but the snapshot."""
+        self._degraded = degraded
+        self._ready.set()
 
     def restarted(self) -> None:
         self.end(Refusal(Reason.OVERLOADED, "the feed was interrupted: resume by cursor", retry_after_ms=500))

@@ -102,8 +102,11 @@ class Refusal(Exception):
     rate_limit: RateLimit | None = None
 
     def __str__(self) -> str:
-        what = self.detail or "; ".join(f"{error.field}: {error.detail}" for error in self.fields)
+        what = self._what()
         return f"{self.reason}: {what}" if what else str(self.reason)
+
+    def _what(self) -> str:
+        return self.detail or "; ".join(f"{error.field}: {error.detail}" for error in self.fields)
 
     def renamed(self, names: Mapping[str, str]) -> "Refusal":
         """The same for a caller who knows some of the fields by other names."""
@@ -133,7 +136,7 @@ class Refusal(Exception):
             delay.FromMilliseconds(self.retry_after_ms)
             details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
         return rpc_status.to_status(
-            status_pb2.Status(code=self.reason.grpc_code.value[0], message=self.detail or self.reason, details=details)
+            status_pb2.Status(code=self.reason.grpc_code.value[0], message=self._what() or self.reason, details=details)
         )
 
     def to_problem(self) -> pb.Problem:
@@ -141,6 +144,8 @@ class Refusal(Exception):
         if self.fields:
             problem.field = self.fields[0].field
             problem.detail = self.fields[0].detail
+        if len(self.fields) > 1:
+            problem.fields.extend(pb.FieldProblem(field=error.field, detail=error.detail) for error in self.fields)
         if self.rate_limit is not None:
             problem.rate_limit.policy = self.rate_limit.policy
             problem.rate_limit.quota = self.rate_limit.quota
@@ -150,10 +155,13 @@ class Refusal(Exception):
     @classmethod
     def from_problem(cls, problem: pb.Problem) -> "Refusal":
         limit = problem.rate_limit
+        fields = tuple(FieldError(bad.field, bad.detail) for bad in problem.fields)
+        if problem.field and not fields:
+            fields = (FieldError(problem.field, problem.detail),)
         return cls(
             Reason(problem.reason),
-            "" if problem.field else problem.detail,
-            (FieldError(problem.field, problem.detail),) if problem.field else (),
+            "" if fields else problem.detail,
+            fields,
             problem.retry_after_ms,
             RateLimit(limit.policy, limit.quota, limit.window_s) if problem.HasField("rate_limit") else None,
         )

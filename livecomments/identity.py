@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum
 from typing import Any
@@ -12,7 +14,9 @@ import grpc
 
 from livecomments.calls import SERVICE_TOKEN_KEY
 from livecomments.errors import Reason, Refusal
-from livecomments.tokens import NOBODY, Identity, TokenKey
+from livecomments.issuers import WAIT_S
+from livecomments.token_check import KeysNeeded, TokenCheck
+from livecomments.tokens import NOBODY, Identity
 
 __all__ = ["SERVICE_TOKEN_KEY", "Access", "AuthInterceptor", "Authenticator", "abort_with", "caller"]
 
@@ -65,12 +69,12 @@ def caller() -> Identity:
 class Authenticator:
     """Turns a call's metadata into an Identity."""
 
-    def __init__(self, key: TokenKey, service_token: str) -> None:
-        self._key = key
+    def __init__(self, check: TokenCheck, service_token: str) -> None:
+        self._check = check
         self._service_token = service_token.encode()
 
     def admit(self, method: str, metadata: Mapping[str, str]) -> Identity:
-        """Who calls ``method`` (``/package.Service/Method``); raises Refusal when they may not."""
+        """Who calls ``method`` (``/package.Service/Method``); raises Refusal when they may not, and as TokenCheck."""
         if method.startswith(_OPEN):
             return NOBODY
         # What is not in the table is closed: a new method must be thought about first.
@@ -81,7 +85,7 @@ class Authenticator:
             scheme, _, token = authorization.partition(" ")
             if scheme.lower() != "bearer":
                 raise Refusal(Reason.UNAUTHENTICATED, "authorization must be 'Bearer <token>'")
-            user = self._key.verify(token.strip())
+            user = self._check.verify(token.strip())
         else:
             user = NOBODY
         if access is Access.SERVICE and not is_service:
@@ -92,6 +96,18 @@ class Authenticator:
         if access in (Access.USER, Access.USER_OR_SERVICE) and not is_enough:
             raise Refusal(Reason.UNAUTHENTICATED, "a token is needed: authorization: Bearer <token>")
         return user if user.is_user or not is_service else Identity(is_service=True)
+
+    async def admit_soon(self, method: str, metadata: Mapping[str, str]) -> Identity:
+        """The same; waits, up to WAIT_S, for a key that has to be fetched."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                while True:
+                    try:
+                        return self.admit(method, metadata)
+                    except KeysNeeded as needed:
+                        # Unlike wait_for and gather, this leaves to the others what it stops to wait for.
+                        await asyncio.wait([asyncio.wrap_future(needed.fetched)])
+        return self.admit(method, metadata)
 
     def _is_service(self, given: str | None) -> bool:
         if given is None:
@@ -117,7 +133,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
             key: value for key, value in handler_call_details.invocation_metadata or () if isinstance(value, str)
         }
         try:
-            _caller.set(self._authenticator.admit(handler_call_details.method, metadata))
+            _caller.set(await self._authenticator.admit_soon(handler_call_details.method, metadata))
         except Refusal as refusal:
             return handler and _refuse(handler, refusal)
         return handler

@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RePublish, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
+from livecomments.enlarge import find_enlarged
 from livecomments.ensure import ensure
 from livecomments.nats_access import Credentials, tls_context
 from livecomments.nats_transport import CLOSE_S, BoundedTransport, EncryptedTransport
@@ -139,12 +140,16 @@ async def _close(client: Client, transport: BoundedTransport) -> None:
     except TimeoutError:
         log().warning("nats did not take our last words")
     finally:
-        transport.abort()
+        transport.retire()
 
 
-async def open_log(js: JetStreamContext, settings: Settings) -> Log:
-    """The log as it stands, made first where it is missing. Any service may be the first to come."""
-    infos = [await _open_shard(js, settings, number) for number in range(settings.log_shards)]
+async def open_log(js: JetStreamContext, settings: Settings, *, grow_to_bytes: int = -1) -> Log:
+    """The log as it stands, made first where it is missing; where it has fewer copies, it gets so many.
+
+    Any service may be the first to come. A smaller shard that is there grows to ``grow_to_bytes``, which core alone
+    says: others may have been told another ``log_bytes``.
+    """
+    infos = [await _open_shard(js, settings, number, grow_to_bytes) for number in range(settings.log_shards)]
     return Log(tuple(Shard(number, epoch_of(info)) for number, info in enumerate(infos)))
 
 
@@ -157,7 +162,7 @@ async def find_log(js: JetStreamContext, settings: Settings) -> Log | None:
     return Log(tuple(Shard(number, epoch_of(info)) for number, info in enumerate(infos)))
 
 
-async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> StreamInfo:
+async def _open_shard(js: JetStreamContext, settings: Settings, number: int, grow_to_bytes: int) -> StreamInfo:
     name = shard_name(number)
     config = StreamConfig(
         name=name,
@@ -172,8 +177,12 @@ async def _open_shard(js: JetStreamContext, settings: Settings, number: int) -> 
         republish=RePublish(src=f"comments.{number}.*", dest=f"live.{number}.{{{{wildcard(1)}}}}"),
         metadata={EPOCH_KEY: secrets.token_hex(4)},
     )
+
+    async def find() -> StreamInfo:
+        return await find_enlarged(js, name, replicas=settings.log_replicas, max_bytes=grow_to_bytes)
+
     # Should another service make it at the same time, its epoch counts.
-    return await ensure(name, lambda: js.stream_info(name), lambda: js.add_stream(config))
+    return await ensure(name, find, lambda: js.add_stream(config))
 
 
 def epoch_of(info: StreamInfo) -> str:

@@ -18,6 +18,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, KeyValueConfig
 from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
+from livecomments.enlarge import find_enlarged
 from livecomments.ensure import PATIENCE_S, ensure
 from livecomments.telemetry import log
 
@@ -29,7 +30,7 @@ Apply = Callable[[str, bytes | None, int], None]
 
 
 async def open_bucket(client: Client, bucket: str, replicas: int) -> KeyValue:
-    """The bucket, made where it is missing."""
+    """The bucket, made where it is missing; where it has fewer copies, it gets so many."""
     js = client.jetstream()
     config = KeyValueConfig(
         bucket=bucket,
@@ -37,7 +38,13 @@ async def open_bucket(client: Client, bucket: str, replicas: int) -> KeyValue:
         replicas=replicas,
         republish=RePublish(src=f"$KV.{bucket}.>", dest=f"mirror.{bucket}.>"),
     )
-    return await ensure(f"KV_{bucket}", lambda: js.key_value(bucket), lambda: js.create_key_value(config))
+    name = f"KV_{bucket}"
+
+    async def find() -> KeyValue:
+        await find_enlarged(js, name, replicas=replicas)
+        return await js.key_value(bucket)
+
+    return await ensure(name, find, lambda: js.create_key_value(config))
 
 
 class Mirror:

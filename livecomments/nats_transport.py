@@ -18,6 +18,7 @@ class BoundedTransport(TcpTransport):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._is_retired = False
 
     def __bool__(self) -> bool:
         # nats-py takes what is false for missing, and makes one of its own.
@@ -25,6 +26,9 @@ class BoundedTransport(TcpTransport):
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Connects anew; what is left of an attempt before is given up."""
+        if self._is_retired:
+            # What nats-py's endless attempts end by.
+            raise asyncio.CancelledError
         self.abort()
         await super().connect(uri, buffer_size, connect_timeout)
 
@@ -35,6 +39,15 @@ class BoundedTransport(TcpTransport):
                 await super().wait_closed()  # type: ignore[no-untyped-call]
         except TimeoutError:
             self.abort()
+
+    def retire(self) -> None:
+        """Ends the connection at once, and every task that still tries to connect anew.
+
+        nats-py cancels the last of these tasks, once. Before Python 3.12 a cancellation that comes in the moment when a
+        server refuses is lost; then the task goes on for ever, and so does the loop that waits for it in the end.
+        """
+        self._is_retired = True
+        self.abort()
 
     def abort(self) -> None:
         """Ends the connection at once."""

@@ -15,7 +15,9 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from livecomments.garbage import spare_what_is_there
 from livecomments.identity import Authenticator, AuthInterceptor
+from livecomments.issuers import open_token_check
 from livecomments.listening import listen as listen_at
 from livecomments.refusals import RefusalInterceptor
 from livecomments.settings import Settings, SettingsError, load, split_address
@@ -89,8 +91,11 @@ async def _serve(name: str, settings: S, open_service: Open[S]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     listen: str = getattr(settings, f"{name}_listen")
     metrics_listen: str = getattr(settings, f"{name}_metrics_listen")
-    authenticator = Authenticator(settings.token_key(), settings.service_token())
-    with MetricsServer(listen_at(f"{name}_metrics_listen".upper(), metrics_listen)) as metrics:
+    with (
+        open_token_check(settings) as check,
+        MetricsServer(listen_at(f"{name}_metrics_listen".upper(), metrics_listen)) as metrics,
+    ):
+        authenticator = Authenticator(check, settings.service_token())
         async with open_service(settings) as service:
             server = grpc.aio.server(
                 interceptors=[AuthInterceptor(authenticator), RefusalInterceptor()], options=SERVER_OPTIONS
@@ -105,6 +110,7 @@ async def _serve(name: str, settings: S, open_service: Open[S]) -> None:
             except RuntimeError as error:
                 raise SettingsError(f"setting LIVECOMMENTS_{name.upper()}_LISTEN: {listen} can't be bound") from error
             await server.start()
+            spare_what_is_there()
             for served in ("", *service.names):
                 await state.set(served, health_pb2.HealthCheckResponse.SERVING)
             address = f"{host}:{port}"

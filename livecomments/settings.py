@@ -4,12 +4,14 @@ Every field is an environment variable with the prefix ``LIVECOMMENTS_``: ``nats
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from livecomments.key_fetch import check_key_url
 from livecomments.page_tokens import PageTokens
 from livecomments.tokens import TokenKey
 
@@ -47,11 +49,25 @@ class Settings(BaseSettings):
     service_token_file: Path | None = None
     """Shared token by which our services know each other; default ``<data_dir>/secrets/service.token``."""
     edge_jwt_secret_file: Path | None = None
-    """HS256 key of the users' tokens; default ``<data_dir>/secrets/jwt.key``."""
+    """HS256 key of the users' tokens; default ``<data_dir>/secrets/jwt.key``, which may be missing where
+    ``EDGE_JWKS_URL`` is set.
+    """
     edge_jwt_issuer: str = "livecomments"
-    """Expected ``iss``."""
+    """Expected ``iss`` of tokens that this key signs, and of a URL in ``EDGE_JWKS_URL`` that names no issuer."""
     edge_jwt_audience: str = "livecomments"
     """Expected ``aud``."""
+    edge_jwt_leeway_s: Annotated[float, Field(ge=0, le=300)] = 5
+    """How far an issuer's clock may be off, for ``exp``, ``nbf`` and ``iat``, seconds."""
+    edge_jwks_url: Addresses = ()
+    """Where issuers publish their keys (RS256, ES256, EdDSA), ``issuer=URL``, several separated by commas; https, or
+    http at loopback.
+    """
+    edge_jwks_ca: Path | None = None
+    """Authorities that those servers' certificates are checked with besides the system's (PEM)."""
+    edge_jwks_refresh_s: Annotated[float, Field(ge=1)] = 300
+    """Those keys are fetched anew after so long; one that was taken back is good no longer than that."""
+    edge_jwks_stale_s: Annotated[float, Field(ge=1)] = 3_600
+    """They are good for so long after they were last fetched, while they can't be, seconds."""
     tls_cert: Path | None = None
     """Certificate chain of the edge's TLS listener (PEM), its own certificate first."""
     tls_key: Path | None = None
@@ -63,18 +79,45 @@ class Settings(BaseSettings):
     log_shards: Annotated[int, Field(ge=1, le=256)] = 1
     """JetStream streams that the log is spread over."""
     log_replicas: Annotated[int, Field(ge=1, le=5)] = 1
-    """Copies of each in a NATS cluster: 3 for production."""
+    """Copies of each in a NATS cluster: 3 for production. What is there already gets more, never fewer."""
     log_bytes: Annotated[int, Field(ge=1024 * 1024)] = 8 * 1024**3
-    """Size of one shard at which posts are refused, bytes."""
+    """Size of one shard at which posts are refused, bytes. What is there already grows to it, and never shrinks."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
     drain_s: Annotated[float, Field(ge=0)] = 5.0
     """How long calls under way may take after SIGTERM, seconds."""
 
     def token_key(self) -> TokenKey:
-        """The key of the users' tokens; raises SettingsError when its file can't be read."""
-        path = self.edge_jwt_secret_file or self.data_dir / "secrets" / "jwt.key"
-        return TokenKey(_read_secret("EDGE_JWT_SECRET_FILE", path), self.edge_jwt_issuer, self.edge_jwt_audience)
+        """The key that signs users' tokens here; raises SettingsError when its file can't be read."""
+        secret = _read_secret("EDGE_JWT_SECRET_FILE", self._token_key_path)
+        return TokenKey(secret, self.edge_jwt_issuer, self.edge_jwt_audience)
+
+    def shared_key(self) -> TokenKey | None:
+        """The same for those who check tokens: None where there is no such file and all keys are published."""
+        is_left_out = self.edge_jwks_url and self.edge_jwt_secret_file is None and not self._token_key_path.exists()
+        return None if is_left_out else self.token_key()
+
+    @property
+    def _token_key_path(self) -> Path:
+        return self.edge_jwt_secret_file or self.data_dir / "secrets" / "jwt.key"
+
+    def key_urls(self) -> Mapping[str, str]:
+        """Where issuers publish their keys, by issuer; raises SettingsError."""
+        name, urls = "setting LIVECOMMENTS_EDGE_JWKS_URL", dict[str, str]()
+        for entry in self.edge_jwks_url:
+            issuer, _, url = entry.partition("=")
+            if not url or "?" in issuer:
+                issuer, url = self.edge_jwt_issuer, entry
+            try:
+                check_key_url(url)
+            except ValueError as error:
+                raise SettingsError(f"{name}: {error}") from error
+            if issuer in urls:
+                raise SettingsError(f"{name}: {issuer!r} has two URLs")
+            urls[issuer] = url
+        if urls and self.edge_jwks_stale_s < self.edge_jwks_refresh_s:
+            raise SettingsError("setting LIVECOMMENTS_EDGE_JWKS_STALE_S: must not be less than EDGE_JWKS_REFRESH_S")
+        return urls
 
     def service_token(self) -> str:
         """The services' shared token; raises SettingsError when its file can't be read."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from livecomments.errors import invalid
 from livecomments.page_tokens import PageTokens
+from livecomments.recent_pages import KIND as _RECENT
+from livecomments.recent_pages import token_before
 from livecomments.stream_ids import check_stream_id
 from livecomments.v1.history_service_pb2 import ListCommentsRequest, ListRecentCommentsRequest
 from storage.comment_ids import posted_at_of
@@ -18,7 +20,7 @@ _START_MAX_MS = 100 * 366 * 86_400_000
 _DURATION_MAX_MS = 3_600_000
 _WINDOW_DEFAULT, _WINDOW_MAX = 200, 1_000
 _RECENT_DEFAULT, _RECENT_MAX = 100, 200
-_WINDOW, _RECENT = "window", "recent"
+_WINDOW = "window"
 """What page tokens are bound to first. Not to the page size: the next page may be of another."""
 
 
@@ -47,7 +49,7 @@ class Recent:
 
     def token(self, tokens: PageTokens, first: Place) -> str:
         """For the page before ``first``."""
-        return page_token(tokens, first, _RECENT, self.stream_id)
+        return token_before(tokens, self.stream_id, first.offset_ms, first.seq, first.index)
 
 
 def stream_id_of(text: str) -> str:

@@ -89,29 +89,4 @@ def _stored(comment: Comment, message: LogMessage, index: int) -> StoredComment:
         raise ValueError(f"comment {comment.comment_id}: of the stream {comment.stream_id!r}")
     if abs(comment.offset_ms) > _OFFSET_MAX_MS:
         raise ValueError(f"comment {comment.comment_id}: offset_ms {comment.offset_ms}")
-    return StoredComment(
-        message.stream_id,
-        Place(comment.offset_ms, message.seq, index),
-        comment.comment_id,
-        comment.author_id,
-        comment.author_name,
-        comment.text,
-        comment.posted_at_ms,
-        comment.lag_ms,
-        comment.meta_json,
-    )
-
-
-def comment_of(row: StoredComment) -> Comment:
-    """What ``batch_of`` made a row of, again."""
-    return Comment(
-        comment_id=row.comment_id,
-        stream_id=row.stream_id,
-        author_id=row.author_id,
-        author_name=row.author_name,
-        text=row.text,
-        posted_at_ms=row.posted_at_ms,
-        offset_ms=row.place.offset_ms,
-        lag_ms=row.lag_ms,
-        meta_json=row.meta_json,
-    )
+    return StoredComment(Place(comment.offset_ms, message.seq, index), comment)

@@ -11,6 +11,7 @@ from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NoStreamResponseError
 
 from livecomments.cursor import Cursor
+from livecomments.enlarge import find_enlarged
 from livecomments.ensure import ensure
 from livecomments.telemetry import log
 from storage import metrics
@@ -104,4 +105,8 @@ class DeadLetters:
             max_bytes=_MAX_BYTES,
         )
         async with asyncio.timeout(_OPEN_S):
-            await ensure(STREAM, lambda: self._js.stream_info(STREAM), lambda: self._js.add_stream(config))
+            await ensure(
+                STREAM,
+                lambda: find_enlarged(self._js, STREAM, replicas=self._replicas),
+                lambda: self._js.add_stream(config),
+            )

@@ -13,7 +13,7 @@ from livecomments.identity import caller
 from livecomments.log import Log
 from livecomments.page_tokens import PageTokens
 from livecomments.registry import StreamDirectory
-from livecomments.v1.comment_pb2 import Stream
+from livecomments.v1.comment_pb2 import Comment, Stream
 from livecomments.v1.history_service_pb2 import (
     DESCRIPTOR,
     ExportCommentsRequest,
@@ -28,7 +28,6 @@ from livecomments.v1.history_service_pb2 import (
 from livecomments.v1.history_service_pb2_grpc import HistoryServiceServicer, add_HistoryServiceServicer_to_server
 from storage import metrics
 from storage.arguments import comment_posted_at, recent_of, stream_id_of, window_of
-from storage.batches import comment_of
 from storage.coalesce import Coalescer
 from storage.reads import from_store, jittered_ms
 from storage.store import FIRST, LAST, Page, Store
@@ -68,7 +67,7 @@ class HistoryService(HistoryServiceServicer):
             found = await from_store("GetComment", self._store.get(stream_id, offset_ms, request.comment_id))
             if found is None:
                 raise Refusal(Reason.COMMENT_NOT_FOUND, "there is no such comment in this stream")
-            return GetCommentResponse(comment=comment_of(found))
+            return GetCommentResponse(comment=found.comment)
 
     async def ListComments(self, request: ListCommentsRequest, _context: Context) -> ListCommentsResponse:
         with self._measured("ListComments"):
@@ -83,7 +82,7 @@ class HistoryService(HistoryServiceServicer):
                 ),
             )
             return ListCommentsResponse(
-                comments=map(comment_of, page.comments),
+                comments=_comments_of(page),
                 next_page_token=asked.token(self._tokens, page.comments[-1].place) if page.more else "",
                 through_cursor=self._through(asked.stream_id, page),
                 complete=page.ended,
@@ -103,9 +102,11 @@ class HistoryService(HistoryServiceServicer):
                 ),
             )
             return ListRecentCommentsResponse(
-                comments=map(comment_of, page.comments),
+                comments=_comments_of(page),
                 next_page_token=asked.token(self._tokens, page.comments[0].place) if page.more else "",
                 through_cursor=self._through(asked.stream_id, page),
+                comment_seqs=[row.place.seq for row in page.comments],
+                comment_indices=[row.place.index for row in page.comments],
             )
 
     async def ExportComments(
@@ -122,7 +123,7 @@ class HistoryService(HistoryServiceServicer):
                 chunk = self._store.window(shard, stream_id, after, LAST.offset_ms, _EXPORT_CHUNK)
                 page = await from_store("ExportComments", chunk)
                 if page.comments:
-                    yield ExportCommentsResponse(comments=map(comment_of, page.comments))
+                    yield ExportCommentsResponse(comments=_comments_of(page))
                     after = page.comments[-1].place
                 more = page.more
 
@@ -160,3 +161,7 @@ class HistoryService(HistoryServiceServicer):
                 raise
             finally:
                 metrics.READS.labels(method, outcome).inc()
+
+
+def _comments_of(page: Page) -> list[Comment]:
+    return [row.comment for row in page.comments]

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from livecomments.cursor import Cursor
 from livecomments.settings import SettingsError
+from livecomments.v1.comment_pb2 import Comment
 from storage.readers import Readers
 from storage.store import Batch, NotStorable, OutOfStep, Page, Place, StoredComment, StoreUnavailable
 
@@ -228,7 +229,8 @@ def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
     position = _position(connection, batch.shard)
     if position is None or position.epoch != batch.epoch or position.seq < batch.after_seq:
         raise OutOfStep(f"the batch follows {batch.epoch}-{batch.after_seq}, written is {position}")
-    starts = {row.stream_id: row.posted_at_ms - row.place.offset_ms for row in batch.comments}
+    comments = [row.comment for row in batch.comments]
+    starts = {comment.stream_id: comment.posted_at_ms - comment.offset_ms for comment in comments}
     connection.executemany(_START, starts.items())
     # The ends first: what stands behind one, also in this batch, is no part of its stream.
     connection.executemany(_END, ((end.stream_id, end.ended_at_ms, end.seq) for end in batch.ends))
@@ -249,22 +251,33 @@ def _page(
 
 
 def _values(row: StoredComment) -> tuple[str | int, ...]:
-    place = row.place
+    place, comment = row.place, row.comment
     return (
-        row.stream_id,
+        comment.stream_id,
         place.offset_ms,
         place.seq,
         place.index,
-        row.comment_id,
-        row.author_id,
-        row.author_name,
-        row.text,
-        row.posted_at_ms,
-        row.lag_ms,
-        row.meta_json,
+        comment.comment_id,
+        comment.author_id,
+        comment.author_name,
+        comment.text,
+        comment.posted_at_ms,
+        comment.lag_ms,
+        comment.meta_json,
     )
 
 
 def _stored(stream_id: str, row: tuple[int, int, int, str, str, str, str, int, int, str]) -> StoredComment:
-    offset_ms, seq, index, *rest = row
-    return StoredComment(stream_id, Place(offset_ms, seq, index), *rest)  # type: ignore[arg-type]  # the columns' order
+    offset_ms, seq, index, comment_id, author_id, author_name, text, posted_at_ms, lag_ms, meta_json = row
+    comment = Comment(
+        comment_id=comment_id,
+        stream_id=stream_id,
+        author_id=author_id,
+        author_name=author_name,
+        text=text,
+        posted_at_ms=posted_at_ms,
+        offset_ms=offset_ms,
+        lag_ms=lag_ms,
+        meta_json=meta_json,
+    )
+    return StoredComment(Place(offset_ms, seq, index), comment)

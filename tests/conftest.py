@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from contextvars import Context
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from cassandra.cluster import Session
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Session
 
 from livecomments.local import make_secrets
 from livecomments.settings import Settings
@@ -24,6 +25,10 @@ from tests.system import System
 hypothesis.settings.register_profile("no judge of time", deadline=None)
 hypothesis.settings.load_profile("no judge of time")
 
+# A shell lets its background jobs ignore Ctrl-C, and so would do all that they start: also the commands under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class ForgivingLoop(asyncio.SelectorEventLoop):
     """A loop that, once closed, drops what threads still bring it.
@@ -31,7 +36,26 @@ class ForgivingLoop(asyncio.SelectorEventLoop):
     grpc.aio delivers a call's last events to the loop that made the call, even when that has been closed, and the
     error would come up in whichever test runs by then. One loop for all tests is no way out: anyio would run the trio
     tests on it, too.
+
+    And one that always comes to its end: when a test's time is up, pytest-timeout raises within the loop, and anyio,
+    closing it, cancels each task once. Its own takes that for the test's and would wait for another for ever.
     """
+
+    _was_broken = False
+
+    def run_until_complete(self, future: Any) -> Any:
+        if self._was_broken:
+            self._cancel_all()
+        try:
+            return super().run_until_complete(future)
+        except pytest.fail.Exception:
+            self._was_broken = True
+            raise
+
+    def _cancel_all(self) -> None:
+        for task in asyncio.all_tasks(self):
+            task.cancel()
+        self.call_later(0.5, self._cancel_all)
 
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
         if self.is_closed():
@@ -87,6 +111,8 @@ def cql_session(keyspace: Servers) -> Iterator[Session]:
     """In that keyspace."""
     session = connect(keyspace)
     session.set_keyspace(keyspace.keyspace)
+    # The driver's 10 s were seen to pass for a TRUNCATE, which waits for disks and compactions, on a busy machine.
+    session.get_execution_profile(EXEC_PROFILE_DEFAULT).request_timeout = 90
     yield session
     disconnect(session)
 
@@ -103,6 +129,19 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The whole system, shared by tests that leave its processes alone; each makes streams of its own."""
     with System(tmp_path_factory.mktemp("system"), core_user_rate="0", edge_address_rate="0") as running:
         yield running
+
+
+@pytest.fixture
+def no_error_is_logged(system: System) -> Iterator[None]:
+    """The shared system's edge has no word of an error for what the test does."""
+    with system.edge.logs_no_error():
+        yield
+
+
+@pytest.fixture(params=["door", "hypercorn"])
+def reused(request: pytest.FixtureRequest) -> bool:
+    """Whether a connection is Hypercorn's already when what it is for begins."""
+    return bool(request.param == "hypercorn")
 
 
 @pytest.hookimpl(trylast=True)

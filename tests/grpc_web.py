@@ -2,12 +2,14 @@
 
 import json
 import re
+import ssl
 import struct
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
+import httpx
 import msgspec
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -15,7 +17,10 @@ from google.rpc import error_details_pb2, status_pb2
 from edge.events import window_events
 from edge.shapes import comment_shapes, stream_shape
 from livecomments.v1 import feed_service_pb2 as pb
+from tests.processes import PATIENCE_S
 from tests.viewers import Event, Viewer
+
+M = TypeVar("M", bound=Message)
 
 WATCH = "/livecomments.v1.FeedService/Watch"
 BINARY, TEXT = "application/grpc-web", "application/grpc-web-text"
@@ -87,6 +92,70 @@ def read_trailers(block: bytes) -> Ending:
     fields = tuple(violation.field for violation in bad.field_violations)
     message = unquote(trailers.get("grpc-message", ""))
     return Ending(int(trailers["grpc-status"]), message, info.reason, retry.retry_delay.ToMilliseconds(), fields)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call with one answer has brought."""
+
+    status_code: int
+    """HTTP's."""
+    headers: httpx.Headers
+    messages: tuple[bytes, ...]
+    trailers: bytes
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> "Answer":
+        """Fails for a body that is no gRPC-web, or whose trailers are not its last frame."""
+        content_type, content = response.headers.get("content-type", ""), response.content
+        if response.status_code != 200:
+            return cls(response.status_code, response.headers, (), b"")
+        assert content_type.startswith(BINARY), content_type
+        if not content:
+            # Trailers alone: a proxy that translates gRPC gives them as headers.
+            found = [f"{name}:{value}\r\n" for name, value in response.headers.items() if name.startswith("grpc-")]
+            return cls(200, response.headers, (), "".join(found).encode())
+        if content_type.startswith(TEXT):
+            content, rest = from_text(content)
+            assert not rest
+        *messages, (last, trailers) = frames(content)
+        assert last == _TRAILERS
+        assert all(flags == _MESSAGE for flags, _ in messages)
+        return cls(200, response.headers, tuple(message for _, message in messages), trailers)
+
+    @property
+    def ending(self) -> Ending:
+        return read_trailers(self.trailers)
+
+    def one(self, form: type[M]) -> M:
+        """The only message; fails for a call that did not go well."""
+        assert self.ending.status == 0, self.ending
+        (message,) = self.messages
+        return form.FromString(message)
+
+
+def call_once(
+    url: str,
+    method: str,
+    asked: Message,
+    *,
+    token: str = "",
+    timeout: str = "",
+    content_type: str = BINARY,
+    headers: dict[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Answer:
+    """Calls ``<service>/<method>``. ``timeout``: as the header has it. ``tls``: HTTP/2 then, encrypted so."""
+    sent = {"Content-Type": content_type, "Accept": content_type, "X-Grpc-Web": "1", **(headers or {})}
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
+    if timeout:
+        sent["grpc-timeout"] = timeout
+    body = written(framed(asked), content_type)
+    with httpx.Client(
+        timeout=PATIENCE_S, trust_env=False, verify=tls or False, http1=tls is None, http2=tls is not None
+    ) as http:
+        return Answer.of(http.post(f"{url}/livecomments.v1.{method}", content=body, headers=sent))
 
 
 class GrpcWebViewer(Viewer):
@@ -174,3 +243,5 @@ class GrpcWebViewer(Viewer):
                     self.events.append(Event(event.name.decode(), json.loads(event.data), self.cursor))
                 if response.batch.omitted:
                     self.events.append(Event("omitted", {"count": response.batch.omitted}, self.cursor))
+            case "degraded":
+                self.events.append(Event("degraded", {"degraded": response.degraded}, self.cursor))

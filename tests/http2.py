@@ -8,6 +8,7 @@ from wsproto.connection import Connection, ConnectionType
 
 from tests.grpc_web import GrpcWebViewer
 from tests.polls import PollViewer
+from tests.processes import PATIENCE_S
 from tests.sockets import SocketViewer
 from tests.viewers import Viewer
 
@@ -65,7 +66,7 @@ class Http2PollViewer(PollViewer):
     """Long-polls."""
 
     def client(self) -> httpx.Client:
-        return httpx.Client(timeout=20, trust_env=False, verify=self.tls or False, http1=False, http2=True)
+        return httpx.Client(timeout=PATIENCE_S, trust_env=False, verify=self.tls or False, http1=False, http2=True)
 
 
 class Http2SocketViewer(SocketViewer):

@@ -6,6 +6,7 @@ from typing import Self
 
 import httpx
 
+from tests.processes import PATIENCE_S
 from tests.viewers import Event, Viewer
 
 
@@ -18,7 +19,7 @@ class PollViewer(Viewer):
         self._client = self.client()
 
     def client(self) -> httpx.Client:
-        return httpx.Client(timeout=20, trust_env=False, verify=self.tls or False)
+        return httpx.Client(timeout=PATIENCE_S, trust_env=False, verify=self.tls or False)
 
     def disconnect(self) -> None:
         if not self.closed:
@@ -37,7 +38,7 @@ class PollViewer(Viewer):
             self.cursor = found["cursor"]
             self.events += [Event(event["event"], event["data"], event.get("id", "")) for event in found["events"]]
 
-    def until(self, condition: Callable[[Self], object], what: str, timeout_s: float = 15) -> None:
+    def until(self, condition: Callable[[Self], object], what: str, timeout_s: float = PATIENCE_S) -> None:
         """Polls until the condition holds; fails after the deadline."""
         deadline = time.monotonic() + timeout_s
         while not condition(self):

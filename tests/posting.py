@@ -9,7 +9,7 @@ from typing import Self
 
 import httpx
 
-from tests.processes import Service
+from tests.processes import PATIENCE_S, Service
 from tests.system import System
 from tests.viewers import Viewer, follow
 
@@ -26,6 +26,7 @@ class Posting:
     stream: str
     edges: Sequence[Service] = ()
     """Which edges are posted to; none: the system's own."""
+    role: str = "viewer"
     accepted: dict[str, str] = field(default_factory=dict)
     """Text by comment id, as the 202s said."""
     answered_at: list[float] = field(default_factory=list)
@@ -54,9 +55,10 @@ class Posting:
     def _post(self, number: int) -> None:
         edges = self.edges or [self.system.edge]
         url = f"http://{edges[number % len(edges)].address}/v1/streams/{self.stream}/comments"
-        headers = {"Authorization": f"Bearer {self.system.token(f'user-{number}')}"}
+        token = self.system.token(f"user-{number}", role=self.role, streams=(self.stream,))
+        headers = {"Authorization": f"Bearer {token}"}
         turn = 0
-        with httpx.Client(timeout=10, trust_env=False) as client:
+        with httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
             while not self._stop.is_set():
                 turn += 1
                 text, key = f"{number}:{turn}", uuid.uuid4().hex

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -22,11 +23,11 @@ _STARTER = ThreadPoolExecutor(1, "starter")
 """Starts them all. A child on the leash dies with the thread that started it, and tests start some from threads that
 end; this one lives as long as the test process.
 """
-START_S = 60.0
-"""A service serves within a second, but for machines that have much else to do."""
+PATIENCE_S = 60.0
+"""How long tests wait for what takes far less, but on machines that have much else to do."""
 
 
-def eventually(find: Callable[[], T | None], what: str, timeout_s: float = 20) -> T:
+def eventually(find: Callable[[], T | None], what: str, timeout_s: float = PATIENCE_S) -> T:
     """The first truthy value that ``find`` gives; fails after the deadline, naming what was waited for."""
     deadline = time.monotonic() + timeout_s
     while not (found := find()):
@@ -80,7 +81,7 @@ class Process:
             self.popen.wait(10)
             self.popen = None
 
-    def stop(self, timeout_s: float = 15) -> int:
+    def stop(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM; returns the exit code. Kills and fails when it takes longer."""
         assert self.popen is not None
         self.popen.terminate()
@@ -158,7 +159,7 @@ class Service(Process):
             **{f"LIVECOMMENTS_{key.upper()}": value for key, value in self._settings.items()},
         }
         self.spawn()
-        eventually(lambda: self.alive() and self._ports_file.exists(), f"{self.name} serves", START_S)
+        eventually(lambda: self.alive() and self._ports_file.exists(), f"{self.name} serves", PATIENCE_S)
         ports = self.facts()
         self.address, self.metrics = ports["listen"], ports["metrics"]
         self.tls_address = ports.get("tls_listen", "")
@@ -167,6 +168,15 @@ class Service(Process):
         """What it says of itself, once it serves."""
         facts: dict[str, Any] = json.loads(self._ports_file.read_text())
         return facts
+
+    @contextmanager
+    def logs_no_error(self) -> Iterator[None]:
+        """Fails when an error was logged meanwhile."""
+        before = len(self.output.read_text())
+        yield
+        logged = self.output.read_text()[before:]
+        assert "Traceback" not in logged, logged
+        assert '"level": "error"' not in logged, logged
 
     def metric(self, sample: str) -> float:
         """What it tells Prometheus under a name with its labels; 0 for what was not counted yet."""

@@ -1,5 +1,6 @@
 """Viewers of many streams on one connection; to be used wherever a ``tests.viewers.Viewer`` is."""
 
+import ssl
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -10,9 +11,18 @@ from tests.viewers import Viewer
 class SessionViewer(Viewer):
     """One ``/v1/events`` connection. It comes back as an EventSource does: to the address that it was opened by."""
 
-    def __init__(self, url: str, streams: Iterable[str], *, token: str = "", cursor: str = "", query: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        streams: Iterable[str],
+        *,
+        token: str = "",
+        cursor: str = "",
+        query: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.asked_for = "&".join([*(f"stream={quote(stream)}" for stream in streams), *([query] if query else [])])
-        super().__init__(url, "", token=token, cursor=cursor)
+        super().__init__(url, "", token=token, cursor=cursor, tls=tls)
 
     def connect(self) -> None:
         """Opens a new connection, with the last id as Last-Event-ID."""

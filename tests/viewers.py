@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.processes import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class Event:
@@ -69,7 +71,7 @@ class Viewer:
     def dial(self) -> socket.socket:
         """The connection itself."""
         address = urlsplit(f"//{self.host}")
-        dialled = socket.create_connection((address.hostname, address.port), timeout=10)
+        dialled = socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S)
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return dialled if self.tls is None else self.tls.wrap_socket(dialled, server_hostname=address.hostname)
 
@@ -169,7 +171,7 @@ class Viewer:
             if data:
                 self.events.append(Event(name, json.loads("\n".join(data)), self.cursor))
 
-    def until(self, condition: Callable[[Self], object], what: str, timeout_s: float = 15) -> None:
+    def until(self, condition: Callable[[Self], object], what: str, timeout_s: float = PATIENCE_S) -> None:
         """Reads until the condition holds; fails after the deadline or when the connection ends before."""
         watch([self], lambda: condition(self), what, timeout_s)
 
@@ -209,7 +211,7 @@ class GzipViewer(Viewer):
         self._text = text + self._inflater.decompress(self._text)
 
 
-def watch(viewers: Iterable[Viewer], condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
+def watch(viewers: Iterable[Viewer], condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
     """Reads for all viewers until the condition holds; fails after the deadline, naming what was waited for."""
     viewers = list(viewers)
     deadline = time.monotonic() + timeout_s
@@ -232,7 +234,9 @@ def watch(viewers: Iterable[Viewer], condition: Callable[[], object], what: str,
                 del by_fd[fd]
 
 
-def follow(viewers: Iterable[Viewer], condition: Callable[[], object], what: str, timeout_s: float = 40) -> None:
+def follow(
+    viewers: Iterable[Viewer], condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S
+) -> None:
     """As ``watch``, but a viewer that was cut comes back with its last id, as an EventSource does."""
     viewers = list(viewers)
     deadline = time.monotonic() + timeout_s
@@ -245,3 +249,14 @@ def follow(viewers: Iterable[Viewer], condition: Callable[[], object], what: str
         open_ones = [viewer for viewer in viewers if not viewer.closed]
         for viewer in select.select(open_ones, [], [], 0.05)[0]:
             viewer.feed()
+
+
+def make_known(url: str, stream_id: str, token: str = "") -> None:
+    """Has an edge know a stream, so that its door may answer."""
+    with Viewer(url, stream_id, token=token) as first:
+        first.until(lambda v: v.events or v.closed or v.status not in (0, 200), "the edge knows the stream")
+
+
+def from_the_log(viewer: Viewer) -> list[Event]:
+    """What a viewer was told, but for what stands outside the log."""
+    return [event for event in viewer.events if event.name not in ("viewers", "snapshot")]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from quart import Response, request
 
 from edge.headers import names_etag
-from edge.pages import Page
+from edge.pages import Recent, Remembered, Replay
 from edge.shapes import encode
 
 REPLAY_MAX_AGE_S = 30
@@ -20,7 +20,7 @@ def answer(data: object, status: int = 200, headers: Mapping[str, str] | None = 
     return response
 
 
-def page_answer(page: Page) -> Response:
+def page_answer(page: Replay | Recent | Remembered) -> Response:
     """A page of comments. Where anyone may keep it, only for a while, to ask by its ETag then."""
     if not page.etag:
         response = Response(page.body, content_type="application/json")

@@ -11,6 +11,7 @@ from edge.encodings.sse import CONTENT_TYPE, SSE
 from edge.headers import feed_headers
 from edge.routes.watching import chained
 from edge.subscribe import NothingMore
+from livecomments.calls import is_passing
 from livecomments.errors import Refusal
 
 
@@ -26,7 +27,7 @@ async def answer_feed(feed: AsyncGenerator[bytes], encoding: Encoding) -> Respon
         return Response(b"", 204)
     except Refusal as refusal:
         metrics.joins.labels(refusal.reason).inc()
-        if refusal.reason.http_status == 503:
+        if is_passing(refusal):
             return come_back(refusal)
         raise
     metrics.joins.labels("accepted").inc()

@@ -7,7 +7,7 @@ what can't be seated at once: an ended stream, or a cursor ahead of this edge.
 from contextlib import aclosing
 
 import trio
-from quart import Blueprint, websocket
+from quart import Blueprint, Response, websocket
 
 from edge import metrics
 from edge.audience import Viewer
@@ -15,7 +15,7 @@ from edge.conversation import Conversation
 from edge.encodings.websocket import WEBSOCKET
 from edge.expiry import Stay
 from edge.server import abort_connection, take_over_connection
-from edge.state import Edge, forwarded_address, this_edge
+from edge.state import Edge, asking_of, forwarded_address, this_edge
 from edge.subscribe import Admission, NothingMore, admit
 from edge.upgrade import Opening, read_opening, switching_protocols
 from livecomments.errors import Refusal
@@ -42,17 +42,22 @@ class ViewerLine:
         self._viewer.end(farewell)
 
 
+@feed.get("/v1/streams/<stream_id>/feed")
+async def no_socket(stream_id: str) -> Response:  # noqa: ARG001 (it is the same for all)
+    """For a request that opens no WebSocket: 426 (RFC 9110, section 15.5.22)."""
+    return Response(b"", 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
+
+
 @feed.websocket("/v1/streams/<stream_id>/feed")
 async def watch_and_post(stream_id: str) -> None:
     """The feed, and posts on the same connection."""
-    edge, headers = this_edge(), websocket.headers
-    origin, host = headers.get("Origin"), headers.get("Host")
+    edge, asking = this_edge(), asking_of(websocket.headers)
     try:
-        opening = read_opening(edge, websocket.args.to_dict(flat=False), headers.get("Authorization"), origin, host)
+        opening = read_opening(edge, stream_id, websocket.args.to_dict(flat=False), asking)
         await _watch(edge, stream_id, opening)
     except NothingMore:
         metrics.joins.labels("over").inc()
-        await _say_farewell(WEBSOCKET.tail)
+        await say_farewell(WEBSOCKET.tail)
     except Refusal as refusal:
         metrics.joins.labels(refusal.reason).inc()
         raise
@@ -104,7 +109,11 @@ async def _listen(conversation: Conversation, line: ViewerLine) -> None:
         conversation.hear(line, data)
 
 
-async def _say_farewell(last: bytes) -> None:
+async def say_farewell(last: bytes) -> None:
+    """Accepts the current WebSocket only to say this; returns when its peer has had time to end its side."""
     await websocket.accept()
     await websocket.send(last)
-    await trio.sleep(_GOODBYE_S)
+    with trio.move_on_after(_GOODBYE_S):
+        while True:
+            # Thrown away. Unread it would fill Hypercorn's queue, and the end of the connection find no room in there.
+            await websocket.receive()

@@ -5,7 +5,7 @@ from quart import Blueprint, Response
 
 from edge.requests import read_json
 from edge.routes.answers import answer
-from edge.shapes import comment_shape
+from edge.shapes import CommentId, CommentShape, comment_shape
 from edge.state import body, on_behalf, require_user, this_edge
 from edge.upstream import call
 from livecomments.v1 import comment_service_pb2 as rpc
@@ -18,14 +18,20 @@ CALL_S = 5.0
 class PinComment(msgspec.Struct, forbid_unknown_fields=True):
     """PUT /v1/streams/{id}/pinned."""
 
-    comment_id: str
+    comment_id: CommentId
+
+
+class Pinned(msgspec.Struct):
+    """What is pinned."""
+
+    comment: CommentShape
 
 
 def _done() -> Response:
     return Response(b"", 204)
 
 
-@moderation.delete("/v1/streams/<stream_id>/comments/<comment_id>")
+@moderation.delete("/v1/streams/<stream_id>/comments/<comment:comment_id>")
 async def delete_comment(stream_id: str, comment_id: str) -> Response:
     """Deletes a comment for everyone and for ever."""
     require_user()
@@ -43,7 +49,7 @@ async def pin_comment(stream_id: str) -> Response:
     request = rpc.PinCommentRequest(stream_id=stream_id, comment_id=form.comment_id)
     method = this_edge().cores.owner(stream_id).comments.PinComment
     pinned = await call(method, request, timeout_s=CALL_S, metadata=on_behalf())
-    return answer({"comment": comment_shape(pinned.comment)})
+    return answer(Pinned(comment_shape(pinned.comment)))
 
 
 @moderation.delete("/v1/streams/<stream_id>/pinned")

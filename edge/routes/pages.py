@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from quart import Blueprint, Response, send_from_directory
+from quart import Blueprint, Response, request, send_from_directory
 
-from edge.openapi import document
-from edge.reasons import errors_page
+from edge.description.document import document
+from edge.description.pages import docs_page, errors_page
+from edge.description.parts import Json
+from edge.ranges import serve_part
 from edge.shapes import encode
 from edge.state import this_edge
 
@@ -17,14 +19,23 @@ _CSP = (
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+# Whoever links to these pages says where the stream's video is.
+_VIDEO_CSP = f"{_CSP}; media-src http: https:"
 
-async def _page(name: str) -> Response:
-    response = await send_from_directory(STATIC, name)
-    response.headers["Content-Security-Policy"] = _CSP
+
+async def _page(name: str, csp: str = _CSP) -> Response:
+    response = await send_from_directory(STATIC, name, conditional=False)
+    size = response.content_length or 0
+    await response.make_conditional(request)
+    response.headers["Content-Security-Policy"] = csp
     response.headers["Referrer-Policy"] = "no-referrer"
     # Asked for by ETag each time: a page and its modules must be of one version.
     response.headers["Cache-Control"] = "no-cache"
     response.headers.pop("Expires", None)
+    # Players ask before they seek.
+    response.headers["Accept-Ranges"] = "bytes"
+    if response.status_code == 200:
+        await serve_part(request, response, size)
     return response
 
 
@@ -37,26 +48,38 @@ async def index() -> Response:
 @pages.get("/watch/<stream_id>")
 async def watch(stream_id: str) -> Response:  # noqa: ARG001 (the page reads it from its address)
     """A live stream."""
-    return await _page("watch.html")
+    return await _page("watch.html", _VIDEO_CSP)
 
 
 @pages.get("/replay/<stream_id>")
 async def replay(stream_id: str) -> Response:  # noqa: ARG001 (the page reads it from its address)
     """A recording."""
-    return await _page("replay.html")
+    return await _page("replay.html", _VIDEO_CSP)
+
+
+@pages.get("/docs")
+async def docs() -> Response:
+    """The API for people: its requests, and in prose what OpenAPI has no words for."""
+    return _written(docs_page(_described(), this_edge().settings))
 
 
 @pages.get("/docs/errors")
 async def errors() -> Response:
     """Every reason of a refusal; problem details point here."""
-    response = Response(errors_page(), content_type="text/html; charset=utf-8")
+    return _written(errors_page())
+
+
+def _written(html: str) -> Response:
+    response = Response(html, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _CSP
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-cache"
     return response
 
 
 @pages.get("/static/<path:name>")
 async def static(name: str) -> Response:
-    """The pages' modules and styles."""
+    """The pages' modules, styles and pictures; a part of a file to who asks for a range of it."""
     return await _page(name)
 
 
@@ -78,4 +101,9 @@ async def readyz() -> Response:
 @pages.get("/openapi.json")
 async def openapi() -> Response:
     """Describes the API: OpenAPI 3.1."""
-    return Response(encode(document()), content_type="application/json")
+    return Response(encode(_described()), content_type="application/json")
+
+
+def _described() -> Json:
+    edge = this_edge()
+    return document(edge.credentials.cookie, edge.settings.edge_session_max_streams)

@@ -16,7 +16,7 @@ from edge.routes.event_stream import answer_feed
 from edge.server import abort_connection, hand_off_connection
 from edge.session import no_session
 from edge.sessions import process_of
-from edge.state import Edge, identify, this_edge
+from edge.state import Edge, authorization, identify, this_edge
 from livecomments.cursor import BadCursor
 from livecomments.errors import Reason, Refusal, invalid
 from livecomments.stream_ids import check_stream_id
@@ -90,8 +90,8 @@ async def _answer_of_its_process(edge: Edge, session_id: str, stream_id: str) ->
     address = edge.workers.address(process_of(session_id))
     if address is None:
         return None
-    authorization = request.headers.get("Authorization")
-    headers = [] if authorization is None else [("Authorization", authorization)]
+    found = authorization()
+    headers = [] if found is None else [("Authorization", found)]
     target = f"/v1/sessions/{quote(session_id, safe='')}/streams/{stream_id}"
     try:
         answer = await pass_on(address, passing.Request(request.method, target, headers))
@@ -118,9 +118,10 @@ def _read_places(most: int) -> Places:
     parameters = request.args.to_dict(flat=False)
     named = list(dict.fromkeys(parameters.pop("stream", ())))
     query = Query(parameters, frozenset({"last_event_id"}))
-    text = request.headers.get("Last-Event-ID") or query.text("last_event_id")
-    places = _read_cursor(text) if text else dict.fromkeys(named)
-    if not text and not named:
+    given = [text for text in (request.headers.get("Last-Event-ID"), query.text("last_event_id")) if text]
+    cursors = [_read_cursor(text) for text in given]
+    places = cursors[0] if cursors else dict.fromkeys(named)
+    if not cursors and not named:
         raise invalid("stream", "name a stream, or several: stream=a&stream=b")
     for stream_id in named:
         _check_named(stream_id)

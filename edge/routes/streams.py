@@ -23,6 +23,20 @@ _STATES = {"live": pb.STREAM_STATE_LIVE, "ended": pb.STREAM_STATE_ENDED}
 _ANYWHERE = ""
 """Calls about no stream in particular go to any core."""
 
+# Its core checks it, after normalising: here it is only described.
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+_PLAIN = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+Title = Annotated[
+    str,
+    msgspec.Meta(
+        description="Stored as NFC, without the white space around it; no control characters.",
+        extra_json_schema={"minLength": 1, "maxLength": 200, "pattern": _PLAIN},
+    ),
+]
+StreamId = Annotated[
+    str,
+    msgspec.Meta(description="Chosen by you; empty: a UUID.", extra_json_schema={"pattern": "^[A-Za-z0-9_-]{0,64}$"}),
+]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=3600)]
 Visibility = Literal["public", "private"]
 
@@ -30,8 +44,8 @@ Visibility = Literal["public", "private"]
 class CreateStream(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/streams."""
 
-    title: str
-    stream_id: str = ""
+    title: Title
+    stream_id: StreamId = ""
     visibility: Visibility = "public"
     slow_mode_s: Seconds = 0
 
@@ -39,7 +53,7 @@ class CreateStream(msgspec.Struct, forbid_unknown_fields=True):
 class ChangeStream(msgspec.Struct, forbid_unknown_fields=True):
     """PATCH /v1/streams/{id}."""
 
-    title: str | msgspec.UnsetType = msgspec.UNSET
+    title: Title | msgspec.UnsetType = msgspec.UNSET
     visibility: Visibility | msgspec.UnsetType = msgspec.UNSET
     slow_mode_s: Seconds | msgspec.UnsetType = msgspec.UNSET
 
@@ -97,13 +111,14 @@ async def list_streams() -> Response:
 @streams.get("/v1/streams/<stream_id>")
 async def get_stream(stream_id: str) -> Response:
     """One stream."""
-    found = await call(
-        this_edge().cores.owner(stream_id).streams.GetStream,
-        rpc.GetStreamRequest(stream_id=stream_id),
-        timeout_s=CALL_S,
-        metadata=on_behalf(),
-    )
+    found = await read_stream(rpc.GetStreamRequest(stream_id=stream_id))
     return answer(stream_shape(found.stream, found.viewers))
+
+
+async def read_stream(asked: rpc.GetStreamRequest) -> rpc.GetStreamResponse:
+    """One stream, as its core has it. Raises Refusal."""
+    method = this_edge().cores.owner(asked.stream_id).streams.GetStream
+    return await call(method, asked, timeout_s=CALL_S, metadata=on_behalf())
 
 
 @streams.patch("/v1/streams/<stream_id>")

@@ -7,6 +7,8 @@ from livecomments.cli import CommandError
 
 STREAM_ID = "demo"
 HOST_ID = "host"
+VIDEO = "/static/clip/clock.webm"
+"""What the pages show beside its comments: a clock that runs."""
 _TIMEOUT_S = 5.0
 
 

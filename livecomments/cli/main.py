@@ -2,7 +2,6 @@
 
 import os
 import sys
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from livecomments.cli import CommandError
+from livecomments.cli.options import DATA_DIR, EXIT_CODES, Data
+from livecomments.cli.use import use_app
 
 if TYPE_CHECKING:
     from livecomments.cli.instance import Instance
@@ -17,31 +18,14 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Live comments under a broadcast: durable, resumable, replayable.",
     no_args_is_help=True,
-    add_completion=False,
+    epilog=EXIT_CODES,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
 storage_app = typer.Typer(invoke_without_command=True)
 app.add_typer(storage_app, name="storage", rich_help_panel="Run")
-
-Data = Annotated[
-    Path, typer.Option("--data", metavar="DIR", envvar="LIVECOMMENTS_DATA_DIR", help="Folder of the local instance.")
-]
-Core = Annotated[str | None, typer.Option("--core", metavar="ADDRESS", help="host:port, instead of --data.")]
-Fanout = Annotated[str | None, typer.Option("--fanout", metavar="ADDRESS", help="host:port, instead of --data.")]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who posts; default: your login name.")]
-Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Shown name; default: the id.")]
-Token = Annotated[str, typer.Option(envvar="LIVECOMMENTS_TOKEN", hidden=True)]
-DATA_DIR = Path("data")
-
-
-class RoleName(StrEnum):
-    """What a token allows."""
-
-    host = "host"
-    moderator = "moderator"
-    viewer = "viewer"
+app.add_typer(use_app)
 
 
 @app.command(rich_help_panel="Run")
@@ -113,66 +97,6 @@ def edge(
 ) -> None:
     """Run one edge: pages, HTTP and live connections."""
     _become("edge", *(["--workers", str(workers)] if workers else []))
-
-
-@app.command(rich_help_panel="Use")
-def token(
-    user: Annotated[str, typer.Option(metavar="ID", help="The user's id.")],
-    name: Name = "",
-    role: Annotated[RoleName, typer.Option(help="What the user may do.")] = RoleName.viewer,
-    ttl: Annotated[float, typer.Option(metavar="S", min=1, help="Seconds until it expires.")] = 24 * 3600,
-    stream: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A stream that a moderator rules, or a private one; may be repeated."),
-    ] = None,
-    data: Data = DATA_DIR,
-) -> None:
-    """Print a JWT of the local instance."""
-    from livecomments.cli.tokens import local_token
-
-    print(local_token(data, user, name=name, role=role.value, ttl_s=ttl, streams=tuple(stream or ())))
-
-
-@app.command(rich_help_panel="Use")
-def post(
-    stream: Annotated[str, typer.Argument(help="The stream's id.")],
-    text: Annotated[str, typer.Argument(help="The comment.")],
-    user: User = None,
-    name: Name = "",
-    role: Annotated[RoleName, typer.Option(help="As whom.")] = RoleName.viewer,
-    data: Data = DATA_DIR,
-    core: Core = None,
-    token: Token = "",
-) -> None:
-    """Post a comment and print its id. With LIVECOMMENTS_TOKEN set, as its bearer."""
-    from livecomments.cli.post import post_comment
-    from livecomments.cli.tokens import local_token, login_name
-
-    address = core or _instance(data).core
-    bearer = token or local_token(data, user or login_name(), name=name, role=role.value, ttl_s=60, streams=(stream,))
-    print(post_comment(address, bearer, stream, text))
-
-
-@app.command(rich_help_panel="Use")
-def tail(
-    stream: Annotated[str, typer.Argument(help="The stream's id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    data: Data = DATA_DIR,
-    fanout: Fanout = None,
-    token: Token = "",
-) -> None:
-    """Show comments as they come, until the stream ends or Ctrl-C; resumes over lost connections."""
-    from livecomments.cli.tail import tail_stream
-    from livecomments.cli.tokens import local_token
-    from livecomments.cli.views import JsonLines, Terminal
-
-    address = fanout or _instance(data).fanout
-
-    def fresh_token() -> str:
-        # With an address alone: nobody, who may watch what is public.
-        return token or ("" if fanout else local_token(data, "tail", ttl_s=3600, streams=(stream,)))
-
-    tail_stream(address, fresh_token, stream, JsonLines() if as_json else Terminal())
 
 
 def _instance(data_dir: Path) -> "Instance":

@@ -1,19 +1,14 @@
 """``livecomments post``."""
 
-import asyncio
+from livecomments.cli.exits import failure
+from livecomments.client import LiveComments, LiveCommentsError
+from livecomments.v1.comment_service_pb2 import PostCommentResponse
 
-from livecomments.cli import CommandError
-from livecomments.client import LiveComments, Refusal
 
-
-def post_comment(core: str, token: str, stream_id: str, text: str) -> str:
-    """Posts a comment; returns its id. Raises CommandError when it is refused."""
-
-    async def post() -> str:
-        async with LiveComments(core=core, token=token) as live:
-            return (await live.post(stream_id, text)).comment.comment_id
-
+def post_comment(core: str, token: str, stream_id: str, text: str) -> PostCommentResponse:
+    """Posts a comment; raises CommandError when it is refused."""
     try:
-        return asyncio.run(post())
-    except Refusal as refusal:
-        raise CommandError(str(refusal)) from refusal
+        with LiveComments(core=core, token=token) as live:
+            return live.post(stream_id, text)
+    except LiveCommentsError as error:
+        raise failure(error) from error

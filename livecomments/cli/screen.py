@@ -44,9 +44,10 @@ class Screen:
 
     def ready(self, base_url: str, token: str, data_dir: str) -> None:
         stream = demo.STREAM_ID
+        page = f"{stream}?video={demo.VIDEO}"
         self._print(f"[bold green]Ready[/] in {time.monotonic() - self._began:.1f} s. Ctrl-C stops it.\n")
-        self._print(f"  [bold]Watch [/]  {base_url}/watch/{stream}#token={token}")
-        self._print(f"  [bold]Replay[/]  {base_url}/replay/{stream}")
+        self._print(f"  [bold]Watch [/]  {base_url}/watch/{page}#token={token}")
+        self._print(f"  [bold]Replay[/]  {base_url}/replay/{page}")
         self._print(f"  [bold]API   [/]  {base_url}/v1/streams/{stream}")
         self._print(f"  [bold]Logs  [/]  {escape(data_dir)}/logs\n")
         self._print("  Post as the host of the demo stream (the token is good for 24 hours):\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 from livecomments.cli import CommandError
 from livecomments.errors import Refusal
 from livecomments.settings import Settings, SettingsError
+from livecomments.token_check import check_of
 
 
 def local_token(
@@ -18,7 +19,7 @@ def local_token(
         raise CommandError(f"{data_dir} holds no key yet, scripts/up makes it ({error})", 2) from error
     token = key.issue(user, name=name, role=role, ttl_s=ttl_s, streams=streams)
     try:
-        key.verify(token)
+        check_of(key).verify(token)
     except Refusal as refusal:
         raise CommandError(refusal.detail, 2) from refusal
     return token

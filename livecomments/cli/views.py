@@ -15,10 +15,11 @@ from livecomments.client import (
     CommentPinned,
     CommentsPosted,
     CommentUnpinned,
+    Degraded,
     Disconnected,
     FeedEvent,
+    LiveCommentsError,
     Omitted,
-    Refusal,
     Snapshot,
     StreamEnded,
     StreamEnding,
@@ -39,6 +40,7 @@ _NAMES = {
     StreamEnded: "stream_ended",
     Viewers: "viewers",
     Omitted: "omitted",
+    Degraded: "degraded",
     Disconnected: "disconnected",
 }
 """As SSE calls them."""
@@ -49,9 +51,9 @@ class JsonLines:
 
     def show(self, event: FeedEvent) -> None:
         record = {"event": _NAMES[type(event)]} | {
-            field.name: _plain(getattr(event, field.name)) for field in fields(event)
+            field.name: plain(getattr(event, field.name)) for field in fields(event)
         }
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        json_line(record)
 
 
 class Terminal:
@@ -92,14 +94,23 @@ class Terminal:
             self._comment(comment)
 
     def _comment(self, comment: Comment) -> None:
-        colour = _COLOURS[sum(comment.author_id.encode()) % len(_COLOURS)]
-        line = Text(f"{_clock(comment.posted_at_ms)}  ", "dim")
-        line.append(f"{printable(comment.author_name)}  ", f"bold {colour}")
-        line.append(printable(comment.text).replace("\n", "\n          "), "default")
-        self._console.print(line)
+        self._console.print(comment_line(_clock(comment.posted_at_ms), comment))
 
     def _note(self, text: str, style: str = "dim") -> None:
         self._console.print(Text(f"— {printable(text)} —", style))
+
+
+def comment_line(when: str, comment: Comment) -> Text:
+    """A comment as people see it: when, who, what."""
+    colour = _COLOURS[sum(comment.author_id.encode()) % len(_COLOURS)]
+    line = Text(f"{when}  ", "dim")
+    line.append(f"{printable(comment.author_name)}  ", f"bold {colour}")
+    return line.append(printable(comment.text).replace("\n", "\n" + " " * (len(when) + 2)), "default")
+
+
+def json_line(record: object) -> None:
+    """One JSON object a line, at once."""
+    print(json.dumps(record, ensure_ascii=False), flush=True)
 
 
 def printable(text: str) -> str:
@@ -131,17 +142,22 @@ def _sentence(event: FeedEvent) -> str:
             return f"the stream ended at {_clock(ended_at_ms)}"
         case Omitted(count=count):
             return f"{count} comments more than anyone can read; the replay has them"
+        case Degraded(degraded=True):
+            return "comments may come late for now"
+        case Degraded():
+            return "comments come in time again"
         case _:
             return _NAMES[type(event)]
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON can hold of a value, messages as in protobuf's JSON."""
     match value:
         case Message():
             return MessageToDict(value, preserving_proto_field_name=True)
         case tuple():
-            return [_plain(part) for part in value]
-        case Refusal():
+            return [plain(part) for part in value]
+        case LiveCommentsError():
             return str(value)
         case _:
             return value

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from livecomments.v1 import comment_pb2 as livecomments_dot_v1_dot_comment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%livecomments/v1/comment_service.proto\x12\x0flivecomments.v1\x1a\x1dlivecomments/v1/comment.proto\"\x82\x01\n\x12PostCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x05\x12\x11\n\tmeta_json\x18\x05 \x01(\t\x12\x14\n\x0c\x63lient_ts_ms\x18\x06 \x01(\x03\"P\n\x13PostCommentResponse\x12)\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x18.livecomments.v1.Comment\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"C\n\x15IngestCommentsRequest\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.livecomments.v1.IngestItem\"\xac\x01\n\nIngestItem\x12\x0b\n\x03tag\x18\x01 \x01(\x04\x12\x11\n\tauthor_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61uthor_name\x18\x03 \x01(\t\x12#\n\x04role\x18\x04 \x01(\x0e\x32\x15.livecomments.v1.Role\x12\x31\n\x04post\x18\x05 \x01(\x0b\x32#.livecomments.v1.PostCommentRequest\x12\x11\n\tis_member\x18\x06 \x01(\x08\"H\n\x16IngestCommentsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.livecomments.v1.IngestResult\"\x8b\x01\n\x0cIngestResult\x12\x0b\n\x03tag\x18\x01 \x01(\x04\x12\x36\n\x06posted\x18\x02 \x01(\x0b\x32$.livecomments.v1.PostCommentResponseH\x00\x12+\n\x07problem\x18\x03 \x01(\x0b\x32\x18.livecomments.v1.ProblemH\x00\x42\t\n\x07outcome\"\x80\x01\n\x07Problem\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\x05\x12.\n\nrate_limit\x18\x05 \x01(\x0b\x32\x1a.livecomments.v1.RateLimit\"<\n\tRateLimit\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\x05\x12\x10\n\x08window_s\x18\x03 \x01(\x05\"=\n\x14\x44\x65leteCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x12\n\ncomment_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteCommentResponse\":\n\x11PinCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x12\n\ncomment_id\x18\x02 \x01(\t\"?\n\x12PinCommentResponse\x12)\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x18.livecomments.v1.Comment\"(\n\x13UnpinCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\"\x16\n\x14UnpinCommentResponse\"4\n\x0e\x42\x61nUserRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x11\n\x0f\x42\x61nUserResponse\"6\n\x10UnbanUserRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x13\n\x11UnbanUserResponse*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\r\n\tROLE_HOST\x10\x03\x32\x87\x05\n\x0e\x43ommentService\x12X\n\x0bPostComment\x12#.livecomments.v1.PostCommentRequest\x1a$.livecomments.v1.PostCommentResponse\x12\x65\n\x0eIngestComments\x12&.livecomments.v1.IngestCommentsRequest\x1a\'.livecomments.v1.IngestCommentsResponse(\x01\x30\x01\x12^\n\rDeleteComment\x12%.livecomments.v1.DeleteCommentRequest\x1a&.livecomments.v1.DeleteCommentResponse\x12U\n\nPinComment\x12\".livecomments.v1.PinCommentRequest\x1a#.livecomments.v1.PinCommentResponse\x12[\n\x0cUnpinComment\x12$.livecomments.v1.UnpinCommentRequest\x1a%.livecomments.v1.UnpinCommentResponse\x12L\n\x07\x42\x61nUser\x12\x1f.livecomments.v1.BanUserRequest\x1a .livecomments.v1.BanUserResponse\x12R\n\tUnbanUser\x12!.livecomments.v1.UnbanUserRequest\x1a\".livecomments.v1.UnbanUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%livecomments/v1/comment_service.proto\x12\x0flivecomments.v1\x1a\x1dlivecomments/v1/comment.proto\"\x82\x01\n\x12PostCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x05\x12\x11\n\tmeta_json\x18\x05 \x01(\t\x12\x14\n\x0c\x63lient_ts_ms\x18\x06 \x01(\x03\"P\n\x13PostCommentResponse\x12)\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x18.livecomments.v1.Comment\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"C\n\x15IngestCommentsRequest\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.livecomments.v1.IngestItem\"\xac\x01\n\nIngestItem\x12\x0b\n\x03tag\x18\x01 \x01(\x04\x12\x11\n\tauthor_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61uthor_name\x18\x03 \x01(\t\x12#\n\x04role\x18\x04 \x01(\x0e\x32\x15.livecomments.v1.Role\x12\x31\n\x04post\x18\x05 \x01(\x0b\x32#.livecomments.v1.PostCommentRequest\x12\x11\n\tis_member\x18\x06 \x01(\x08\"H\n\x16IngestCommentsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.livecomments.v1.IngestResult\"\x8b\x01\n\x0cIngestResult\x12\x0b\n\x03tag\x18\x01 \x01(\x04\x12\x36\n\x06posted\x18\x02 \x01(\x0b\x32$.livecomments.v1.PostCommentResponseH\x00\x12+\n\x07problem\x18\x03 \x01(\x0b\x32\x18.livecomments.v1.ProblemH\x00\x42\t\n\x07outcome\"\xaf\x01\n\x07Problem\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\x05\x12.\n\nrate_limit\x18\x05 \x01(\x0b\x32\x1a.livecomments.v1.RateLimit\x12-\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1d.livecomments.v1.FieldProblem\"-\n\x0c\x46ieldProblem\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"<\n\tRateLimit\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\x05\x12\x10\n\x08window_s\x18\x03 \x01(\x05\"=\n\x14\x44\x65leteCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x12\n\ncomment_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteCommentResponse\":\n\x11PinCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x12\n\ncomment_id\x18\x02 \x01(\t\"?\n\x12PinCommentResponse\x12)\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x18.livecomments.v1.Comment\"(\n\x13UnpinCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\"\x16\n\x14UnpinCommentResponse\"4\n\x0e\x42\x61nUserRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x11\n\x0f\x42\x61nUserResponse\"6\n\x10UnbanUserRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x13\n\x11UnbanUserResponse*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x12\n\x0eROLE_MODERATOR\x10\x02\x12\r\n\tROLE_HOST\x10\x03\x32\x87\x05\n\x0e\x43ommentService\x12X\n\x0bPostComment\x12#.livecomments.v1.PostCommentRequest\x1a$.livecomments.v1.PostCommentResponse\x12\x65\n\x0eIngestComments\x12&.livecomments.v1.IngestCommentsRequest\x1a\'.livecomments.v1.IngestCommentsResponse(\x01\x30\x01\x12^\n\rDeleteComment\x12%.livecomments.v1.DeleteCommentRequest\x1a&.livecomments.v1.DeleteCommentResponse\x12U\n\nPinComment\x12\".livecomments.v1.PinCommentRequest\x1a#.livecomments.v1.PinCommentResponse\x12[\n\x0cUnpinComment\x12$.livecomments.v1.UnpinCommentRequest\x1a%.livecomments.v1.UnpinCommentResponse\x12L\n\x07\x42\x61nUser\x12\x1f.livecomments.v1.BanUserRequest\x1a .livecomments.v1.BanUserResponse\x12R\n\tUnbanUser\x12!.livecomments.v1.UnbanUserRequest\x1a\".livecomments.v1.UnbanUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'livecomments.v1.comment_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1386
-  _globals['_ROLE']._serialized_end=1466
+  _globals['_ROLE']._serialized_start=1480
+  _globals['_ROLE']._serialized_end=1560
   _globals['_POSTCOMMENTREQUEST']._serialized_start=90
   _globals['_POSTCOMMENTREQUEST']._serialized_end=220
   _globals['_POSTCOMMENTRESPONSE']._serialized_start=222
@@ -47,29 +47,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTRESULT']._serialized_start=623
   _globals['_INGESTRESULT']._serialized_end=762
   _globals['_PROBLEM']._serialized_start=765
-  _globals['_PROBLEM']._serialized_end=893
-  _globals['_RATELIMIT']._serialized_start=895
-  _globals['_RATELIMIT']._serialized_end=955
-  _globals['_DELETECOMMENTREQUEST']._serialized_start=957
-  _globals['_DELETECOMMENTREQUEST']._serialized_end=1018
-  _globals['_DELETECOMMENTRESPONSE']._serialized_start=1020
-  _globals['_DELETECOMMENTRESPONSE']._serialized_end=1043
-  _globals['_PINCOMMENTREQUEST']._serialized_start=1045
-  _globals['_PINCOMMENTREQUEST']._serialized_end=1103
-  _globals['_PINCOMMENTRESPONSE']._serialized_start=1105
-  _globals['_PINCOMMENTRESPONSE']._serialized_end=1168
-  _globals['_UNPINCOMMENTREQUEST']._serialized_start=1170
-  _globals['_UNPINCOMMENTREQUEST']._serialized_end=1210
-  _globals['_UNPINCOMMENTRESPONSE']._serialized_start=1212
-  _globals['_UNPINCOMMENTRESPONSE']._serialized_end=1234
-  _globals['_BANUSERREQUEST']._serialized_start=1236
-  _globals['_BANUSERREQUEST']._serialized_end=1288
-  _globals['_BANUSERRESPONSE']._serialized_start=1290
-  _globals['_BANUSERRESPONSE']._serialized_end=1307
-  _globals['_UNBANUSERREQUEST']._serialized_start=1309
-  _globals['_UNBANUSERREQUEST']._serialized_end=1363
-  _globals['_UNBANUSERRESPONSE']._serialized_start=1365
-  _globals['_UNBANUSERRESPONSE']._serialized_end=1384
-  _globals['_COMMENTSERVICE']._serialized_start=1469
-  _globals['_COMMENTSERVICE']._serialized_end=2116
+  _globals['_PROBLEM']._serialized_end=940
+  _globals['_FIELDPROBLEM']._serialized_start=942
+  _globals['_FIELDPROBLEM']._serialized_end=987
+  _globals['_RATELIMIT']._serialized_start=989
+  _globals['_RATELIMIT']._serialized_end=1049
+  _globals['_DELETECOMMENTREQUEST']._serialized_start=1051
+  _globals['_DELETECOMMENTREQUEST']._serialized_end=1112
+  _globals['_DELETECOMMENTRESPONSE']._serialized_start=1114
+  _globals['_DELETECOMMENTRESPONSE']._serialized_end=1137
+  _globals['_PINCOMMENTREQUEST']._serialized_start=1139
+  _globals['_PINCOMMENTREQUEST']._serialized_end=1197
+  _globals['_PINCOMMENTRESPONSE']._serialized_start=1199
+  _globals['_PINCOMMENTRESPONSE']._serialized_end=1262
+  _globals['_UNPINCOMMENTREQUEST']._serialized_start=1264
+  _globals['_UNPINCOMMENTREQUEST']._serialized_end=1304
+  _globals['_UNPINCOMMENTRESPONSE']._serialized_start=1306
+  _globals['_UNPINCOMMENTRESPONSE']._serialized_end=1328
+  _globals['_BANUSERREQUEST']._serialized_start=1330
+  _globals['_BANUSERREQUEST']._serialized_end=1382
+  _globals['_BANUSERRESPONSE']._serialized_start=1384
+  _globals['_BANUSERRESPONSE']._serialized_end=1401
+  _globals['_UNBANUSERREQUEST']._serialized_start=1403
+  _globals['_UNBANUSERREQUEST']._serialized_end=1457
+  _globals['_UNBANUSERRESPONSE']._serialized_start=1459
+  _globals['_UNBANUSERRESPONSE']._serialized_end=1478
+  _globals['_COMMENTSERVICE']._serialized_start=1563
+  _globals['_COMMENTSERVICE']._serialized_end=2210
 # @@protoc_insertion_point(module_scope)

@@ -218,16 +218,21 @@ class Problem(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     RATE_LIMIT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     detail: _builtins.str
     """For people; not stable."""
     field: _builtins.str
-    """The offending field, where one is."""
+    """The offending field, where one is; of several the first."""
     retry_after_ms: _builtins.int
     """When to try again; 0 when that is of no use."""
     @_builtins.property
     def rate_limit(self) -> Global___RateLimit:
         """The limit that was hit; set for USER_RATE and SLOW_MODE."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldProblem]:
+        """All offending fields, where there are several."""
 
     def __init__(
         self,
@@ -237,14 +242,41 @@ class Problem(_message.Message):
         field: _builtins.str = ...,
         retry_after_ms: _builtins.int = ...,
         rate_limit: Global___RateLimit | None = ...,
+        fields: _abc.Iterable[Global___FieldProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "field", b"field", "rate_limit", b"rate_limit", "reason", b"reason", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "field", b"field", "fields", b"fields", "rate_limit", b"rate_limit", "reason", b"reason", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Problem: _TypeAlias = Problem  # noqa: Y015
+
+@_typing.final
+class FieldProblem(_message.Message):
+    """What is wrong with one field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Its dotted path in the request."""
+    detail: _builtins.str
+    """What it must be; for people, not stable."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldProblem: _TypeAlias = FieldProblem  # noqa: Y015
 
 @_typing.final
 class RateLimit(_message.Message):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from livecomments.v1 import comment_pb2 as livecomments_dot_v1_dot_comment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"livecomments/v1/feed_service.proto\x12\x0flivecomments.v1\x1a\x1dlivecomments/v1/comment.proto\">\n\x0cWatchRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\"\xd8\x01\n\rWatchResponse\x12-\n\x08snapshot\x18\x01 \x01(\x0b\x32\x19.livecomments.v1.SnapshotH\x00\x12+\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1a.livecomments.v1.FeedBatchH\x00\x12/\n\x07viewers\x18\x03 \x01(\x0b\x32\x1c.livecomments.v1.ViewerCountH\x00\x12/\n\theartbeat\x18\x04 \x01(\x0b\x32\x1a.livecomments.v1.HeartbeatH\x00\x42\t\n\x07message\"\xa5\x01\n\x08Snapshot\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\x12*\n\x08\x63omments\x18\x02 \x03(\x0b\x32\x18.livecomments.v1.Comment\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x11\n\trecovered\x18\x04 \x01(\x08\x12\x0f\n\x07viewers\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\"L\n\tFeedBatch\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.livecomments.v1.FeedMessage\x12\x0f\n\x07omitted\x18\x02 \x01(\x05\"G\n\x0b\x46\x65\x65\x64Message\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12+\n\x06\x65vents\x18\x02 \x01(\x0b\x32\x1b.livecomments.v1.EventBatch\"\x1e\n\x0bViewerCount\x12\x0f\n\x07viewers\x18\x01 \x01(\x03\"\x0b\n\tHeartbeat\"\x9b\x01\n\x0cRelayRequest\x12%\n\x04join\x18\x01 \x01(\x0b\x32\x15.livecomments.v1.JoinH\x00\x12\'\n\x05leave\x18\x02 \x01(\x0b\x32\x16.livecomments.v1.LeaveH\x00\x12\x30\n\x07viewers\x18\x03 \x01(\x0b\x32\x1d.livecomments.v1.ViewerReportH\x00\x42\t\n\x07message\")\n\x04Join\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\x1a\n\x05Leave\x12\x11\n\tstream_id\x18\x01 \x01(\t\"2\n\x0cViewerReport\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0f\n\x07viewers\x18\x02 \x01(\x03\">\n\rRelayResponse\x12-\n\x07updates\x18\x01 \x03(\x0b\x32\x1c.livecomments.v1.TopicUpdate\"\xf9\x01\n\x0bTopicUpdate\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12-\n\x08snapshot\x18\x02 \x01(\x0b\x32\x19.livecomments.v1.SnapshotH\x00\x12+\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x1a.livecomments.v1.FeedBatchH\x00\x12/\n\x07viewers\x18\x04 \x01(\x0b\x32\x1c.livecomments.v1.ViewerCountH\x00\x12+\n\x07refused\x18\x05 \x01(\x0b\x32\x18.livecomments.v1.RefusedH\x00\x12\x12\n\x08\x64\x65graded\x18\x06 \x01(\x08H\x00\x42\t\n\x07message\"\x19\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\"_\n\x0f\x42\x61\x63kfillRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x14\n\x0cmax_comments\x18\x03 \x01(\x05\x12\x13\n\x0bthrough_seq\x18\x04 \x01(\x04\"=\n\x10\x42\x61\x63kfillResponse\x12)\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1a.livecomments.v1.FeedBatch2\xf6\x01\n\x0b\x46\x65\x65\x64Service\x12H\n\x05Watch\x12\x1d.livecomments.v1.WatchRequest\x1a\x1e.livecomments.v1.WatchResponse0\x01\x12J\n\x05Relay\x12\x1d.livecomments.v1.RelayRequest\x1a\x1e.livecomments.v1.RelayResponse(\x01\x30\x01\x12Q\n\x08\x42\x61\x63kfill\x12 .livecomments.v1.BackfillRequest\x1a!.livecomments.v1.BackfillResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"livecomments/v1/feed_service.proto\x12\x0flivecomments.v1\x1a\x1dlivecomments/v1/comment.proto\">\n\x0cWatchRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\"\xec\x01\n\rWatchResponse\x12-\n\x08snapshot\x18\x01 \x01(\x0b\x32\x19.livecomments.v1.SnapshotH\x00\x12+\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1a.livecomments.v1.FeedBatchH\x00\x12/\n\x07viewers\x18\x03 \x01(\x0b\x32\x1c.livecomments.v1.ViewerCountH\x00\x12/\n\theartbeat\x18\x04 \x01(\x0b\x32\x1a.livecomments.v1.HeartbeatH\x00\x12\x12\n\x08\x64\x65graded\x18\x05 \x01(\x08H\x00\x42\t\n\x07message\"\xe8\x01\n\x08Snapshot\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x17.livecomments.v1.Stream\x12*\n\x08\x63omments\x18\x02 \x03(\x0b\x32\x18.livecomments.v1.Comment\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x11\n\trecovered\x18\x04 \x01(\x08\x12\x0f\n\x07viewers\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x14\n\x0c\x63omment_seqs\x18\x07 \x03(\x04\x12\x17\n\x0f\x63omment_indices\x18\x08 \x03(\r\x12\x12\n\nfrom_first\x18\t \x01(\x08\"L\n\tFeedBatch\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.livecomments.v1.FeedMessage\x12\x0f\n\x07omitted\x18\x02 \x01(\x05\"G\n\x0b\x46\x65\x65\x64Message\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12+\n\x06\x65vents\x18\x02 \x01(\x0b\x32\x1b.livecomments.v1.EventBatch\"\x1e\n\x0bViewerCount\x12\x0f\n\x07viewers\x18\x01 \x01(\x03\"\x0b\n\tHeartbeat\"\x9b\x01\n\x0cRelayRequest\x12%\n\x04join\x18\x01 \x01(\x0b\x32\x15.livecomments.v1.JoinH\x00\x12\'\n\x05leave\x18\x02 \x01(\x0b\x32\x16.livecomments.v1.LeaveH\x00\x12\x30\n\x07viewers\x18\x03 \x01(\x0b\x32\x1d.livecomments.v1.ViewerReportH\x00\x42\t\n\x07message\")\n\x04Join\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\x1a\n\x05Leave\x12\x11\n\tstream_id\x18\x01 \x01(\t\"2\n\x0cViewerReport\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0f\n\x07viewers\x18\x02 \x01(\x03\">\n\rRelayResponse\x12-\n\x07updates\x18\x01 \x03(\x0b\x32\x1c.livecomments.v1.TopicUpdate\"\xf9\x01\n\x0bTopicUpdate\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12-\n\x08snapshot\x18\x02 \x01(\x0b\x32\x19.livecomments.v1.SnapshotH\x00\x12+\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x1a.livecomments.v1.FeedBatchH\x00\x12/\n\x07viewers\x18\x04 \x01(\x0b\x32\x1c.livecomments.v1.ViewerCountH\x00\x12+\n\x07refused\x18\x05 \x01(\x0b\x32\x18.livecomments.v1.RefusedH\x00\x12\x12\n\x08\x64\x65graded\x18\x06 \x01(\x08H\x00\x42\t\n\x07message\"\x19\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\"_\n\x0f\x42\x61\x63kfillRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x14\n\x0cmax_comments\x18\x03 \x01(\x05\x12\x13\n\x0bthrough_seq\x18\x04 \x01(\x04\"=\n\x10\x42\x61\x63kfillResponse\x12)\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1a.livecomments.v1.FeedBatch2\xf6\x01\n\x0b\x46\x65\x65\x64Service\x12H\n\x05Watch\x12\x1d.livecomments.v1.WatchRequest\x1a\x1e.livecomments.v1.WatchResponse0\x01\x12J\n\x05Relay\x12\x1d.livecomments.v1.RelayRequest\x1a\x1e.livecomments.v1.RelayResponse(\x01\x30\x01\x12Q\n\x08\x42\x61\x63kfill\x12 .livecomments.v1.BackfillRequest\x1a!.livecomments.v1.BackfillResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,35 +35,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHREQUEST']._serialized_start=86
   _globals['_WATCHREQUEST']._serialized_end=148
   _globals['_WATCHRESPONSE']._serialized_start=151
-  _globals['_WATCHRESPONSE']._serialized_end=367
-  _globals['_SNAPSHOT']._serialized_start=370
-  _globals['_SNAPSHOT']._serialized_end=535
-  _globals['_FEEDBATCH']._serialized_start=537
-  _globals['_FEEDBATCH']._serialized_end=613
-  _globals['_FEEDMESSAGE']._serialized_start=615
-  _globals['_FEEDMESSAGE']._serialized_end=686
-  _globals['_VIEWERCOUNT']._serialized_start=688
-  _globals['_VIEWERCOUNT']._serialized_end=718
-  _globals['_HEARTBEAT']._serialized_start=720
-  _globals['_HEARTBEAT']._serialized_end=731
-  _globals['_RELAYREQUEST']._serialized_start=734
-  _globals['_RELAYREQUEST']._serialized_end=889
-  _globals['_JOIN']._serialized_start=891
-  _globals['_JOIN']._serialized_end=932
-  _globals['_LEAVE']._serialized_start=934
-  _globals['_LEAVE']._serialized_end=960
-  _globals['_VIEWERREPORT']._serialized_start=962
-  _globals['_VIEWERREPORT']._serialized_end=1012
-  _globals['_RELAYRESPONSE']._serialized_start=1014
-  _globals['_RELAYRESPONSE']._serialized_end=1076
-  _globals['_TOPICUPDATE']._serialized_start=1079
-  _globals['_TOPICUPDATE']._serialized_end=1328
-  _globals['_REFUSED']._serialized_start=1330
-  _globals['_REFUSED']._serialized_end=1355
-  _globals['_BACKFILLREQUEST']._serialized_start=1357
-  _globals['_BACKFILLREQUEST']._serialized_end=1452
-  _globals['_BACKFILLRESPONSE']._serialized_start=1454
-  _globals['_BACKFILLRESPONSE']._serialized_end=1515
-  _globals['_FEEDSERVICE']._serialized_start=1518
-  _globals['_FEEDSERVICE']._serialized_end=1764
+  _globals['_WATCHRESPONSE']._serialized_end=387
+  _globals['_SNAPSHOT']._serialized_start=390
+  _globals['_SNAPSHOT']._serialized_end=622
+  _globals['_FEEDBATCH']._serialized_start=624
+  _globals['_FEEDBATCH']._serialized_end=700
+  _globals['_FEEDMESSAGE']._serialized_start=702
+  _globals['_FEEDMESSAGE']._serialized_end=773
+  _globals['_VIEWERCOUNT']._serialized_start=775
+  _globals['_VIEWERCOUNT']._serialized_end=805
+  _globals['_HEARTBEAT']._serialized_start=807
+  _globals['_HEARTBEAT']._serialized_end=818
+  _globals['_RELAYREQUEST']._serialized_start=821
+  _globals['_RELAYREQUEST']._serialized_end=976
+  _globals['_JOIN']._serialized_start=978
+  _globals['_JOIN']._serialized_end=1019
+  _globals['_LEAVE']._serialized_start=1021
+  _globals['_LEAVE']._serialized_end=1047
+  _globals['_VIEWERREPORT']._serialized_start=1049
+  _globals['_VIEWERREPORT']._serialized_end=1099
+  _globals['_RELAYRESPONSE']._serialized_start=1101
+  _globals['_RELAYRESPONSE']._serialized_end=1163
+  _globals['_TOPICUPDATE']._serialized_start=1166
+  _globals['_TOPICUPDATE']._serialized_end=1415
+  _globals['_REFUSED']._serialized_start=1417
+  _globals['_REFUSED']._serialized_end=1442
+  _globals['_BACKFILLREQUEST']._serialized_start=1444
+  _globals['_BACKFILLREQUEST']._serialized_end=1539
+  _globals['_BACKFILLRESPONSE']._serialized_start=1541
+  _globals['_BACKFILLRESPONSE']._serialized_end=1602
+  _globals['_FEEDSERVICE']._serialized_start=1605
+  _globals['_FEEDSERVICE']._serialized_end=1851
 # @@protoc_insertion_point(module_scope)

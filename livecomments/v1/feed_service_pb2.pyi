@@ -56,6 +56,9 @@ class WatchResponse(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     VIEWERS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    degraded: _builtins.bool
+    """The feed is cut off from the stream's home region and may lag, or not any more."""
     @_builtins.property
     def snapshot(self) -> Global___Snapshot: ...
     @_builtins.property
@@ -73,12 +76,13 @@ class WatchResponse(_message.Message):
         batch: Global___FeedBatch | None = ...,
         viewers: Global___ViewerCount | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
+        degraded: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "heartbeat", b"heartbeat", "message", b"message", "snapshot", b"snapshot", "viewers", b"viewers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "degraded", b"degraded", "heartbeat", b"heartbeat", "message", b"message", "snapshot", b"snapshot", "viewers", b"viewers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "heartbeat", b"heartbeat", "message", b"message", "snapshot", b"snapshot", "viewers", b"viewers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "degraded", b"degraded", "heartbeat", b"heartbeat", "message", b"message", "snapshot", b"snapshot", "viewers", b"viewers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "batch", "viewers", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "batch", "viewers", "heartbeat", "degraded"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -96,18 +100,31 @@ class Snapshot(_message.Message):
     RECOVERED_FIELD_NUMBER: _builtins.int
     VIEWERS_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    COMMENT_SEQS_FIELD_NUMBER: _builtins.int
+    COMMENT_INDICES_FIELD_NUMBER: _builtins.int
+    FROM_FIRST_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """"<epoch>-<seq>", opaque to clients."""
     recovered: _builtins.bool
     viewers: _builtins.int
     degraded: _builtins.bool
     """The feed is cut off from the stream's home region and may lag."""
+    from_first: _builtins.bool
+    """No comment of the stream is older than these."""
     @_builtins.property
     def stream(self) -> _comment_pb2.Stream: ...
     @_builtins.property
     def comments(self) -> _containers.RepeatedCompositeFieldContainer[_comment_pb2.Comment]:
         """Oldest first; at most 100, on Relay 200."""
 
+    @_builtins.property
+    def comment_seqs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From fanout: where each of the comments stands, the seq of its message in the log and its number among that
+        message's events. With its offset_ms that is what page tokens are made of. A seq is 0 where that is not known.
+        """
+
+    @_builtins.property
+    def comment_indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -117,10 +134,13 @@ class Snapshot(_message.Message):
         recovered: _builtins.bool = ...,
         viewers: _builtins.int = ...,
         degraded: _builtins.bool = ...,
+        comment_seqs: _abc.Iterable[_builtins.int] | None = ...,
+        comment_indices: _abc.Iterable[_builtins.int] | None = ...,
+        from_first: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["stream", b"stream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comments", b"comments", "cursor", b"cursor", "degraded", b"degraded", "recovered", b"recovered", "stream", b"stream", "viewers", b"viewers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_indices", b"comment_indices", "comment_seqs", b"comment_seqs", "comments", b"comments", "cursor", b"cursor", "degraded", b"degraded", "from_first", b"from_first", "recovered", b"recovered", "stream", b"stream", "viewers", b"viewers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from livecomments.v1 import comment_pb2 as livecomments_dot_v1_dot_comment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%livecomments/v1/history_service.proto\x12\x0flivecomments.v1\x1a\x1dlivecomments/v1/comment.proto\":\n\x11GetCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x12\n\ncomment_id\x18\x02 \x01(\t\"?\n\x12GetCommentResponse\x12)\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x18.livecomments.v1.Comment\"}\n\x13ListCommentsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x17\n\x0fstart_offset_ms\x18\x02 \x01(\x03\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x03\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x85\x01\n\x14ListCommentsResponse\x12*\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x18.livecomments.v1.Comment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0ethrough_cursor\x18\x03 \x01(\t\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\"U\n\x19ListRecentCommentsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"y\n\x1aListRecentCommentsResponse\x12*\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x18.livecomments.v1.Comment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0ethrough_cursor\x18\x03 \x01(\t\"*\n\x15\x45xportCommentsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\"D\n\x16\x45xportCommentsResponse\x12*\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x18.livecomments.v1.Comment2\x98\x03\n\x0eHistoryService\x12U\n\nGetComment\x12\".livecomments.v1.GetCommentRequest\x1a#.livecomments.v1.GetCommentResponse\x12[\n\x0cListComments\x12$.livecomments.v1.ListCommentsRequest\x1a%.livecomments.v1.ListCommentsResponse\x12m\n\x12ListRecentComments\x12*.livecomments.v1.ListRecentCommentsRequest\x1a+.livecomments.v1.ListRecentCommentsResponse\x12\x63\n\x0e\x45xportComments\x12&.livecomments.v1.ExportCommentsRequest\x1a\'.livecomments.v1.ExportCommentsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%livecomments/v1/history_service.proto\x12\x0flivecomments.v1\x1a\x1dlivecomments/v1/comment.proto\":\n\x11GetCommentRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x12\n\ncomment_id\x18\x02 \x01(\t\"?\n\x12GetCommentResponse\x12)\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x18.livecomments.v1.Comment\"}\n\x13ListCommentsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x17\n\x0fstart_offset_ms\x18\x02 \x01(\x03\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x03\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x85\x01\n\x14ListCommentsResponse\x12*\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x18.livecomments.v1.Comment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0ethrough_cursor\x18\x03 \x01(\t\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\"U\n\x19ListRecentCommentsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa8\x01\n\x1aListRecentCommentsResponse\x12*\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x18.livecomments.v1.Comment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0ethrough_cursor\x18\x03 \x01(\t\x12\x14\n\x0c\x63omment_seqs\x18\x04 \x03(\x04\x12\x17\n\x0f\x63omment_indices\x18\x05 \x03(\r\"*\n\x15\x45xportCommentsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\"D\n\x16\x45xportCommentsResponse\x12*\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x18.livecomments.v1.Comment2\x98\x03\n\x0eHistoryService\x12U\n\nGetComment\x12\".livecomments.v1.GetCommentRequest\x1a#.livecomments.v1.GetCommentResponse\x12[\n\x0cListComments\x12$.livecomments.v1.ListCommentsRequest\x1a%.livecomments.v1.ListCommentsResponse\x12m\n\x12ListRecentComments\x12*.livecomments.v1.ListRecentCommentsRequest\x1a+.livecomments.v1.ListRecentCommentsResponse\x12\x63\n\x0e\x45xportComments\x12&.livecomments.v1.ExportCommentsRequest\x1a\'.livecomments.v1.ExportCommentsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,12 +42,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCOMMENTSRESPONSE']._serialized_end=475
   _globals['_LISTRECENTCOMMENTSREQUEST']._serialized_start=477
   _globals['_LISTRECENTCOMMENTSREQUEST']._serialized_end=562
-  _globals['_LISTRECENTCOMMENTSRESPONSE']._serialized_start=564
-  _globals['_LISTRECENTCOMMENTSRESPONSE']._serialized_end=685
-  _globals['_EXPORTCOMMENTSREQUEST']._serialized_start=687
-  _globals['_EXPORTCOMMENTSREQUEST']._serialized_end=729
-  _globals['_EXPORTCOMMENTSRESPONSE']._serialized_start=731
-  _globals['_EXPORTCOMMENTSRESPONSE']._serialized_end=799
-  _globals['_HISTORYSERVICE']._serialized_start=802
-  _globals['_HISTORYSERVICE']._serialized_end=1210
+  _globals['_LISTRECENTCOMMENTSRESPONSE']._serialized_start=565
+  _globals['_LISTRECENTCOMMENTSRESPONSE']._serialized_end=733
+  _globals['_EXPORTCOMMENTSREQUEST']._serialized_start=735
+  _globals['_EXPORTCOMMENTSREQUEST']._serialized_end=777
+  _globals['_EXPORTCOMMENTSRESPONSE']._serialized_start=779
+  _globals['_EXPORTCOMMENTSRESPONSE']._serialized_end=847
+  _globals['_HISTORYSERVICE']._serialized_start=850
+  _globals['_HISTORYSERVICE']._serialized_end=1258
 # @@protoc_insertion_point(module_scope)

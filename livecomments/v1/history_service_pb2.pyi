@@ -162,20 +162,32 @@ class ListRecentCommentsResponse(_message.Message):
     COMMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     THROUGH_CURSOR_FIELD_NUMBER: _builtins.int
+    COMMENT_SEQS_FIELD_NUMBER: _builtins.int
+    COMMENT_INDICES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     through_cursor: _builtins.str
     @_builtins.property
     def comments(self) -> _containers.RepeatedCompositeFieldContainer[_comment_pb2.Comment]: ...
+    @_builtins.property
+    def comment_seqs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where each of the comments stands: the seq of its message in the log, and its number among that message's events.
+        From storage; an edge that answers from its memory leaves them out.
+        """
+
+    @_builtins.property
+    def comment_indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
         comments: _abc.Iterable[_comment_pb2.Comment] | None = ...,
         next_page_token: _builtins.str = ...,
         through_cursor: _builtins.str = ...,
+        comment_seqs: _abc.Iterable[_builtins.int] | None = ...,
+        comment_indices: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comments", b"comments", "next_page_token", b"next_page_token", "through_cursor", b"through_cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_indices", b"comment_indices", "comment_seqs", b"comment_seqs", "comments", b"comments", "next_page_token", b"next_page_token", "through_cursor", b"through_cursor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

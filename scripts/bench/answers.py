@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from percentiles import percentile
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -30,4 +32,4 @@ class Answers:
 
     def percentile_ms(self, share: float) -> float:
         """Not a number where nothing was accepted."""
-        return self.late_ms[min(self.accepted - 1, int(share * self.accepted))] if self.late_ms else float("nan")
+        return percentile(self.late_ms, share)

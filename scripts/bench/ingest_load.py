@@ -20,7 +20,7 @@ from livecomments.v1 import comment_service_pb2 as pb
 AUTHORS = 100_000
 """So many that none of them posts faster than one user may."""
 _TEXT_SIZE = 75
-_TICK_S = 0.001
+_TICK_S = 0.002
 """What is due within one tick goes as one message."""
 _PATIENCE_S = 5.0
 _OPTIONS = (("grpc.max_receive_message_length", 16 * 1024 * 1024),)

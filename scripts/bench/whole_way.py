@@ -28,6 +28,7 @@ from typing import Any
 
 from machine import cpu_seconds
 from native import REPOSITORY
+from percentiles import percentile
 
 PARTS = ("nats-server", "core", "storage", "fanout", "edge")
 
@@ -147,11 +148,6 @@ def watcher(pipe: Connection, address: tuple[str, int], stream: str, count: int)
         if expected is not None and all(len(one.ids) >= expected for one in watchers.values()):
             break
     pipe.send([(one.ids, one.read_ns) for one in watchers.values()])
-
-
-def percentile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
 
 
 class LocalSystem:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
-from storage.store import Batch, Place, StoredComment
+from storage.store import FIRST, LAST, Batch, Place, StoredComment
 
 BUCKET_MS = 10_000
 BATCH_BYTES = 32 * 1024
@@ -19,7 +19,7 @@ TOMBSTONES_S = 1_209_600
 """How long a deletion is kept at least: ``gc_grace_seconds`` of the schema."""
 
 _ROW_BYTES = 100
-"""Numbers and lengths of a row, about."""
+"""All of a row but its comment, about."""
 _by_seq = attrgetter("seq")
 
 
@@ -51,6 +51,8 @@ class Chunk:
     stream_id: str
     bucket: int
     rows: list[StoredComment] = field(default_factory=list)
+    blobs: list[bytes] = field(default_factory=list)
+    """Their comments as they are written: each a serialized ``livecomments.v1.Comment``."""
     size: int = 0
     """Bytes, about."""
 
@@ -60,20 +62,17 @@ def chunks(rows: Iterable[StoredComment]) -> list[Chunk]:
     done: list[Chunk] = []
     filling: dict[tuple[str, int], Chunk] = {}
     for row in rows:
-        key = row.stream_id, bucket_of(row.place.offset_ms)
-        size = _size(row)
+        key = row.comment.stream_id, bucket_of(row.place.offset_ms)
+        blob = row.comment.SerializeToString()
+        size = _ROW_BYTES + len(blob)
         chunk = filling.get(key)
         if chunk is None or chunk.size + size > BATCH_BYTES:
             chunk = filling[key] = Chunk(*key)
             done.append(chunk)
         chunk.rows.append(row)
+        chunk.blobs.append(blob)
         chunk.size += size
     return done
-
-
-def _size(row: StoredComment) -> int:
-    texts = (row.stream_id, row.comment_id, row.author_id, row.author_name, row.text, row.meta_json)
-    return _ROW_BYTES + sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
 
 
 def steps(batch: Batch, comments_max: int) -> Iterator[Batch]:
@@ -128,6 +127,16 @@ class Span:
         high = self.high
         # No comment has seq 0: such a place stands before all of its millisecond.
         return bucket_of(self.low.offset_ms), bucket_of(high.offset_ms - (high.seq == 0))
+
+    def first_bucket(self) -> int | None:
+        """None when it has no beginning, or nothing lies in it."""
+        first, last = self.buckets
+        return None if self.low == FIRST or first > last else first
+
+    def last_bucket(self) -> int | None:
+        """None when it has no end, or nothing lies in it."""
+        first, last = self.buckets
+        return None if self.high == LAST or first > last else last
 
 
 def beginning_of(bucket: int) -> Place:

@@ -13,7 +13,7 @@ from cassandra.query import PreparedStatement
 from storage.cql.rows import Span, beginning_of
 from storage.store import Place
 
-_ROW = "offset_ms, seq, idx, epoch, comment_id, author_id, author_name, text, posted_at_ms, lag_ms, meta_json"
+_ROW = "offset_ms, seq, idx, epoch, comment"
 _SPAN = "WHERE stream_id = ? AND bucket = ? AND (offset_ms, seq, idx) > (?, ?, ?) AND (offset_ms, seq, idx) < (?, ?, ?)"
 _BUCKETS = "WHERE stream_id = ? AND bucket >= ? AND bucket <= ?"
 _AT = "WHERE stream_id = ? AND bucket = ? AND offset_ms = ?"
@@ -28,6 +28,8 @@ class Direction:
     """stream_id, first bucket, last bucket, limit"""
     rows: PreparedStatement
     """stream_id, bucket, three of the place before, three of the place behind, limit"""
+    likely: Callable[[Span], int | None]
+    """The bucket that a span begins in; None when it has no beginning, or nothing lies in it."""
     rest: Callable[[Span, Place], Span]
     """What of a span is left to be read when a place has been reached."""
     edge: Callable[[int], Place]
@@ -86,6 +88,7 @@ class Statements:
             forwards=Direction(
                 buckets=repeatable(f"SELECT bucket FROM {stream_buckets} {_BUCKETS} ORDER BY bucket LIMIT ?"),
                 rows=repeatable(f"SELECT {_ROW} FROM {comments} {_SPAN} ORDER BY offset_ms, seq, idx LIMIT ?"),
+                likely=Span.first_bucket,
                 rest=lambda span, reached: Span(reached, span.high),
                 edge=lambda bucket: beginning_of(bucket + 1),
             ),
@@ -94,13 +97,14 @@ class Statements:
                 rows=repeatable(
                     f"SELECT {_ROW} FROM {comments} {_SPAN} ORDER BY offset_ms DESC, seq DESC, idx DESC LIMIT ?"
                 ),
+                likely=Span.last_bucket,
                 rest=lambda span, reached: Span(span.low, reached),
                 edge=beginning_of,
             ),
             comments_at=repeatable(f"SELECT {_ROW} FROM {comments} {_AT}"),
             insert_comment=repeatable(
                 f"INSERT INTO {comments} (stream_id, bucket, {_ROW}) "
-                f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"
+                f"VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?"
             ),
             delete_comment=repeatable(f"DELETE FROM {comments} USING TIMESTAMP ? {_AT} AND seq = ? AND idx = ?"),
             insert_bucket=repeatable(

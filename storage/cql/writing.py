@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from cassandra.query import BatchStatement, BatchType, Statement
 
+from livecomments.v1.comment_pb2 import Comment
 from storage.cql.bridge import Bridge, together
-from storage.cql.reading import stream_row_of
 from storage.cql.rows import Chunk, bucket_of, chunks, deleted_at_us, ttl_s, written_at_us
 from storage.cql.statements import Statements
-from storage.store import Batch, Deletion, End, NotStorable, StoredComment
+from storage.cql.views import stream_row_of
+from storage.store import Batch, Deletion, End, NotStorable
 
 _AT_ONCE = 16
 _KNOWN_MAX = 10_000
@@ -59,42 +60,38 @@ class RowWriter:
 
     async def _write_names(self, parts: list[Chunk]) -> None:
         """The rows that tell of streams and partitions."""
-        firsts = {part.stream_id: part.rows[0] for part in parts if part.stream_id not in self._starts}
-        lasts = {key: part.rows[-1] for part in parts if (key := (part.stream_id, part.bucket)) not in self._buckets}
+        firsts = {part.stream_id: part.rows[0].comment for part in parts if part.stream_id not in self._starts}
+        lasts = {
+            key: part.rows[-1].comment for part in parts if (key := (part.stream_id, part.bucket)) not in self._buckets
+        }
         statements = [*map(self._start, firsts.values()), *map(self._bucket, lasts.values())]
         await self._run(statements, len(statements))
-        self._starts |= {stream_id: _started_at_ms(row) for stream_id, row in firsts.items()}
+        self._starts |= {stream_id: _started_at_ms(first) for stream_id, first in firsts.items()}
         self._buckets |= lasts.keys()
 
-    def _start(self, row: StoredComment) -> Statement:
-        values = (row.stream_id, _started_at_ms(row), written_at_us(row.posted_at_ms))
+    def _start(self, comment: Comment) -> Statement:
+        values = (comment.stream_id, _started_at_ms(comment), written_at_us(comment.posted_at_ms))
         return self._statements.start_stream.bind(values)
 
-    def _bucket(self, row: StoredComment) -> Statement:
-        ttl = self._ttl_s(row) + _BUCKET_MARGIN_S if self._retention_s else 0
-        values = (row.stream_id, bucket_of(row.place.offset_ms), ttl, written_at_us(row.posted_at_ms))
+    def _bucket(self, comment: Comment) -> Statement:
+        ttl = self._ttl_s(comment.posted_at_ms) + _BUCKET_MARGIN_S if self._retention_s else 0
+        values = (comment.stream_id, bucket_of(comment.offset_ms), ttl, written_at_us(comment.posted_at_ms))
         return self._statements.insert_bucket.bind(values)
 
     def _inserts(self, chunk: Chunk, epoch: str) -> Statement:
         batch = BatchStatement(BatchType.UNLOGGED)
-        for row in chunk.rows:
-            place = row.place
+        for row, blob in zip(chunk.rows, chunk.blobs, strict=True):
+            place, posted_at_ms = row.place, row.comment.posted_at_ms
             values = (
-                row.stream_id,
+                chunk.stream_id,
                 chunk.bucket,
                 place.offset_ms,
                 place.seq,
                 place.index,
                 epoch,
-                row.comment_id,
-                row.author_id,
-                row.author_name,
-                row.text,
-                row.posted_at_ms,
-                row.lag_ms,
-                row.meta_json,
-                self._ttl_s(row),
-                written_at_us(row.posted_at_ms),
+                blob,
+                self._ttl_s(posted_at_ms),
+                written_at_us(posted_at_ms),
             )
             batch.add(self._statements.insert_comment.bind(values))
         batch.is_idempotent = True
@@ -106,8 +103,8 @@ class RowWriter:
             return  # no comment of the stream was ever written
         offset_ms = deletion.posted_at_ms - started_at_ms
         key = (deletion.stream_id, bucket_of(offset_ms), offset_ms)
-        for _, seq, index, _, comment_id, *_ in await self._bridge.run(self._statements.comments_at.bind(key)):
-            if comment_id == deletion.comment_id:
+        for _, seq, index, _, blob in await self._bridge.run(self._statements.comments_at.bind(key)):
+            if Comment.FromString(blob).comment_id == deletion.comment_id:
                 timestamp = deleted_at_us(deletion.posted_at_ms)
                 await self._bridge.run(self._statements.delete_comment.bind((timestamp, *key, seq, index)))
 
@@ -125,10 +122,10 @@ class RowWriter:
             values = (end.stream_id, end.ended_at_ms, epoch, end.seq, written_at_us(end.ended_at_ms))
             await self._bridge.run(self._statements.end_stream.bind(values))
 
-    def _ttl_s(self, row: StoredComment) -> int:
+    def _ttl_s(self, posted_at_ms: int) -> int:
         """0 for ever, as CQL has it."""
-        return ttl_s(row.posted_at_ms, time.time_ns() // 1_000_000, self._retention_s) if self._retention_s else 0
+        return ttl_s(posted_at_ms, time.time_ns() // 1_000_000, self._retention_s) if self._retention_s else 0
 
 
-def _started_at_ms(row: StoredComment) -> int:
-    return row.posted_at_ms - row.place.offset_ms
+def _started_at_ms(comment: Comment) -> int:
+    return comment.posted_at_ms - comment.offset_ms

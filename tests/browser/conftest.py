@@ -9,24 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from scripts import chromium
 from tests.processes import REPOSITORY
 from tests.system import System
 
 SCREENSHOTS = REPOSITORY / "artifacts" / "screenshots"
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP = (1280, 800)
 PHONE = (390, 844)
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 def program(names: tuple[str, ...], what: str) -> str:
@@ -45,9 +36,9 @@ def browser() -> Iterator[Browser]:
     """One for each module: Playwright's event loop counts as running in this thread for as long as it is open, and no
     other module's asyncio tests could run meanwhile.
     """
-    chromium = program(_NAMES, "Chromium")
+    program(chromium.NAMES, "Chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        browser = chromium.launch(playwright)
         yield browser
         browser.close()
 

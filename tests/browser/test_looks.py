@@ -37,6 +37,12 @@ PEOPLE = (
 )
 _CONTRAST = (REPOSITORY / "tests" / "browser" / "contrast.js").read_text()
 
+_CUT_OFF = """() => [...document.querySelectorAll("main :is(button, select, input, a)")]
+  .filter((control) => control.checkVisibility())
+  .filter((control) => control.getBoundingClientRect().right > innerWidth)
+  .map((control) => control.outerHTML)"""
+"""Controls that one can't reach: what is cut off doesn't count as scrolling."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -136,10 +142,12 @@ def test_the_first_page_and_its_dialogs(system: System, visitors: Visitors, look
 def test_nothing_scrolls_sideways_on_the_narrowest_phone(system: System, visitors: Visitors, crowd: str) -> None:
     page = visitors.page((360, 640), touch=True)
     visitors.watch(system, crowd, "host", role="host", name="A host with quite a long name", page=page)
-    for path in (f"/watch/{crowd}", f"/replay/{crowd}", "/"):
+    video = "?video=/static/clip/clock.webm"
+    for path in (f"/watch/{crowd}", f"/watch/{crowd}{video}", f"/replay/{crowd}", f"/replay/{crowd}{video}", "/"):
         page.goto(system.url + path)
         expect(page.locator("h1")).not_to_be_empty()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert page.evaluate(_CUT_OFF) == []
 
 
 def test_the_page_does_not_jump_while_it_loads(system: System, visitors: Visitors, crowd: str) -> None:

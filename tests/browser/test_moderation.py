@@ -1,5 +1,7 @@
 """Pin and delete: a stream's host and moderators, and authors their own."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitors
@@ -112,3 +114,66 @@ def test_a_host_ends_the_stream_after_being_asked(system: System, visitors: Visi
     for page in (host, viewer):
         expect(page.locator("#connection")).to_have_text("Ended")
         expect(page.get_by_role("link", name="Watch the replay")).to_be_visible()
+
+
+def test_a_host_ends_the_stream_with_notice(system: System, visitors: Visitors) -> None:
+    stream_id = system.create_stream()
+    host = visitors.watch(system, stream_id, "host", role="host")
+    viewer = visitors.watch(system, stream_id, "ann")
+    host.get_by_role("button", name="End stream…").click()
+    host.get_by_label("When").select_option("In 5 minutes")
+    host.get_by_role("button", name="End stream", exact=True).click()
+    for page in (host, viewer):
+        expect(page.get_by_text(re.compile(r"This stream ends in (5:00|4:\d\d)"))).to_be_visible()
+        expect(page.locator("#connection")).to_have_text("Live")
+
+
+def test_a_host_sets_the_slow_mode_and_takes_it_away(system: System, visitors: Visitors) -> None:
+    stream_id = system.create_stream(slow_mode_s=7)
+    host = visitors.watch(system, stream_id, "host", role="host")
+    viewer = visitors.watch(system, stream_id, "ann")
+    expect(viewer.get_by_label("Slow mode")).to_be_hidden()
+    choice = host.get_by_label("Slow mode")
+    expect(choice.locator("option:checked")).to_have_text("7 seconds")
+    choice.select_option("1 minute")
+    expect(viewer.get_by_text("one comment every 60 seconds")).to_be_visible()
+    choice.select_option("Off")
+    expect(viewer.get_by_text("one comment every")).to_be_hidden()
+    expect(choice).to_have_value("0")
+
+
+def test_a_slow_mode_that_is_refused_stays_as_it_was(system: System, visitors: Visitors) -> None:
+    stream_id = system.create_stream(slow_mode_s=5)
+    host = visitors.watch(system, stream_id, "host", role="host")
+    problem = {"reason": "OVERLOADED", "detail": "no core answers", "status": 503}
+    host.route(
+        f"**/v1/streams/{stream_id}",
+        lambda route: route.fulfill(status=503, json=problem) if route.request.method == "PATCH" else route.continue_(),
+    )
+    choice = host.get_by_label("Slow mode")
+    choice.select_option("1 minute")
+    expect(host.get_by_role("status").filter(has_text="no core answers")).to_be_visible()
+    expect(choice).to_have_value("5")
+    expect(choice).to_be_enabled()
+
+
+def test_a_host_bans_an_author_after_being_asked(system: System, visitors: Visitors) -> None:
+    stream_id = system.create_stream()
+    system.post(stream_id, "from the host", user="host")
+    bob = visitors.watch(system, stream_id, "bob", name="Bob")
+    write(bob, "unkind")
+    host = visitors.watch(system, stream_id, "host", role="host")
+    open_menu(host, "from the host")
+    expect(host.get_by_role("menuitem")).to_have_text(["Pin", "Delete"])
+    host.keyboard.press("Escape")
+    for answer in ("Cancel", "Ban"):
+        open_menu(host, "unkind")
+        host.get_by_role("menuitem", name="Ban Bob…").click()
+        host.get_by_role("dialog", name="Ban Bob?").get_by_role("button", name=answer, exact=True).click()
+        if answer == "Cancel":
+            assert system.try_post(stream_id, "may still", user="bob").status_code == 202
+    expect(host.get_by_role("status").filter(has_text="Bob is banned")).to_be_visible()
+    write(bob, "unkind again")
+    expect(bob.get_by_role("alert").filter(has_text="ban")).to_be_visible()
+    expect(comments(bob).filter(has_text="unkind again")).to_contain_text("Not posted")
+    expect(texts(host)).to_have_text(["from the host", "unkind", "may still"])

@@ -1,5 +1,6 @@
 """The pages' modules that know no document, under node's own test runner."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tests.browser.conftest import program
 from tests.processes import REPOSITORY
 
-TESTS = sorted((REPOSITORY / "tests" / "browser" / "model").glob("*.test.mjs"))
+TESTS = sorted((REPOSITORY / "tests" / "browser").glob("*/*.test.mjs"))
 
 
 @pytest.mark.timeout(60)
@@ -31,7 +32,8 @@ def imported_by(entry: Path) -> set[Path]:
     waiting = [entry]
     while waiting:
         module = waiting.pop()
-        named = {(module.parent / name).resolve() for name in _IMPORT.findall(module.read_text())}
+        # By its address, and not by where the link to the client leads.
+        named = {Path(os.path.normpath(module.parent / name)) for name in _IMPORT.findall(module.read_text())}
         waiting += named - found
         found |= named
     return found
@@ -46,6 +48,16 @@ def test_a_page_asks_for_all_of_its_modules_at_once(page: str, entry: str) -> No
     )
 
 
+def test_the_pages_use_the_client_as_anyone_does() -> None:
+    """What it exports, and nothing of what stands behind that."""
+    modules = [module for module in STATIC.glob("*/*.js") if module.parent.name != "client"]
+    named = {name for module in modules for name in _IMPORT.findall(module.read_text()) if "/client/" in name}
+    assert named == {"../client/index.js"}
+
+
 def test_every_module_is_reached_by_a_page() -> None:
     reached = set.union(*(imported_by(STATIC / "pages" / entry) for entry in PAGES.values()))
-    assert {*STATIC.glob("model/*.js"), *STATIC.glob("view/*.js")} == reached
+    pages_own = {module for module in reached if not module.is_relative_to(STATIC / "client")}
+    assert {
+        module for folder in ("list", "model", "video", "view") for module in STATIC.glob(f"{folder}/*.js")
+    } == pages_own

@@ -44,6 +44,8 @@ def page(system: System, visitors: Visitors, recording: Recording) -> Page:
     page.clock.install()
     page.goto(f"{system.url}/replay/{recording.stream_id}")
     expect(page.get_by_role("button", name="Play")).to_be_enabled()
+    # From here on it stands, until the test moves it.
+    page.clock.pause_at(page.evaluate("Date.now()") + 60_000)
     return page
 
 

@@ -36,7 +36,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def wait_for(page: Page, condition: str, argument: object = None) -> None:
-    page.wait_for_function(condition, arg=argument, timeout=20_000)
+    page.wait_for_function(condition, arg=argument, timeout=60_000)
 
 
 def test_an_event_source_comes_back_with_what_was_added_and_without_what_was_dropped(

@@ -12,6 +12,7 @@ import pytest
 from livecomments.errors import Refusal
 from livecomments.local import make_secrets
 from livecomments.settings import Settings
+from livecomments.token_check import check_of
 from livecomments.v1.comment_service_pb2 import ROLE_MODERATOR
 from tests.cli.terminal import livecomments
 
@@ -36,7 +37,7 @@ def test_a_token_is_the_instances_own(data_dir: Path) -> None:
     )
     assert made.code == 0
     assert made.out == made.out.strip() + "\n"
-    bearer = Settings(data_dir=data_dir).token_key().verify(made.out.strip())
+    bearer = check_of(Settings(data_dir=data_dir).token_key()).verify(made.out.strip())
     assert (bearer.user_id, bearer.name, bearer.role) == ("ann", "Ann", ROLE_MODERATOR)
     assert bearer.streams == {"a", "b"}
 
@@ -46,7 +47,7 @@ def test_a_token_of_one_instance_is_foreign_to_another(data_dir: Path, tmp_path:
     make_secrets(other)
     made = livecomments("token", "--user", "ann", "--data", data_dir)
     with pytest.raises(Refusal):
-        Settings(data_dir=other).token_key().verify(made.out.strip())
+        check_of(Settings(data_dir=other).token_key()).verify(made.out.strip())
 
 
 @pytest.mark.parametrize(

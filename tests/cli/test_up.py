@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -92,9 +92,11 @@ def listening_addresses(pids: set[int]) -> set[str]:
     inodes = set()
     for pid in pids:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            target = str(descriptor.readlink())
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
+            # One that listens stays; others are closed at any moment.
+            with suppress(FileNotFoundError):
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    inodes.add(target[8:-1])
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -111,7 +113,10 @@ def test_everything_runs_on_loopback_with_a_demo_stream_and_drains_on_sigterm(in
     assert listening_addresses(set(instance.pids.values())) == LOOPBACK
     shown = instance.shown()
     token = shown.partition("#token=")[2].split()[0]
-    for line in (f"{instance.url}/watch/demo#token={token}", f"{instance.url}/replay/demo", f"TOKEN={token}"):
+    video = "/static/clip/clock.webm"
+    assert httpx.head(f"{instance.url}{video}").status_code == 200
+    page = f"demo?video={video}"
+    for line in (f"{instance.url}/watch/{page}#token={token}", f"{instance.url}/replay/{page}", f"TOKEN={token}"):
         assert line in shown
     posted = httpx.post(
         f"{instance.url}/v1/streams/demo/comments",

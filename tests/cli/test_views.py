@@ -5,8 +5,7 @@ import json
 import pytest
 
 from livecomments.cli.views import JsonLines, Terminal, printable
-from livecomments.client import CommentDeleted, CommentsPosted, Disconnected, Snapshot
-from livecomments.errors import Reason, Refusal
+from livecomments.client import CommentDeleted, CommentsPosted, Disconnected, Reason, Snapshot, Unavailable
 from livecomments.v1.comment_pb2 import Comment, Stream
 
 
@@ -15,7 +14,7 @@ def snapshot(*, gap: bool = False, recovered: bool = False) -> Snapshot:
 
 
 POSTED = CommentsPosted((Comment(author_name="Ann", text="hi"), Comment(author_name="Bob", text="ho")), "e-2")
-LOST = Disconnected(Refusal(Reason.OVERLOADED, "away"), 0.5)
+LOST = Disconnected(Unavailable(Reason.OVERLOADED, "away"), 0.5)
 
 
 def test_a_comment_cannot_steer_the_terminal() -> None:

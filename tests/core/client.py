@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.request import urlopen
 
 import grpc
@@ -25,6 +26,7 @@ from livecomments.v1.stream_service_pb2_grpc import StreamServiceStub
 from tests.core.waiting import until
 from tests.processes import Service
 
+T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -165,18 +167,23 @@ async def open_client(core: Service, data_dir: Path) -> AsyncIterator[CoreClient
 
 
 async def post_until_answered(core: CoreClient, stream_id: str, text: str, key: str) -> cs.PostCommentResponse:
-    """Repeats the host's post with its key until it is answered, as a client does that hears 503."""
+    """Repeats the host's post with its key until it is answered."""
+    return await until_answered(lambda: core.post(stream_id, text, key=key, by=core.host), "the post is taken")
 
-    async def attempt() -> cs.PostCommentResponse | None:
+
+async def until_answered(call: Callable[[], Awaitable[T]], what: str) -> T:
+    """Repeats a call while it is refused with what is 503 over HTTP, as clients do."""
+
+    async def attempt() -> T | None:
         try:
-            return await core.post(stream_id, text, key=key, by=core.host)
+            return await call()
         except grpc.aio.AioRpcError as error:
             refusal = Refusal.from_rpc_error(error)
             if refusal.reason.http_status != 503:
                 raise
             return None
 
-    return await until(attempt, "the post is taken", timeout_s=20)
+    return await until(attempt, what)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.client import CoreClient, open_client
+from tests.core.stage import Stage, open_stage
 from tests.processes import NatsServer, Service
 
 
@@ -40,6 +41,13 @@ async def core(standing_core: Service, standing_dir: Path) -> AsyncIterator[Core
     """A client of the standing core."""
     async with open_client(standing_core, standing_dir) as client:
         yield client
+
+
+@pytest.fixture
+async def stage(standing_nats: NatsServer, standing_dir: Path) -> AsyncIterator[Stage]:
+    """A stream's log without a core process."""
+    async with open_stage(standing_nats, standing_dir) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from livecomments.v1.comment_pb2 import (
     Stream,
     StreamEnded,
 )
-from tests.core.client import CoreClient, Ingest, open_client, post_until_answered, refused
+from tests.core.client import CoreClient, Ingest, open_client, post_until_answered, refused, until_answered
 from tests.core.waiting import until
 from tests.processes import NatsServer, Service
 
@@ -177,8 +177,9 @@ async def test_a_full_log_refuses_and_drops_nothing(data_dir: Path, nats_server:
             accepted, size = [], 256
             async with client.ingest() as ingest:
                 while size:
-                    # Ever smaller batches, until not even a single comment fits.
-                    items = [ingest.item(stream.stream_id, "x" * 500, f"user{number}") for number in range(size)]
+                    # Ever smaller batches, until not even a single short comment fits.
+                    text = "x" * (500 if size > 1 else 100)
+                    items = [ingest.item(stream.stream_id, text, f"user{number}") for number in range(size)]
                     answers = await ingest.answers(items)
                     accepted += [answer.posted.comment.comment_id for answer in answers if answer.HasField("posted")]
                     full = [answer.problem for answer in answers if "full" in answer.problem.detail]
@@ -309,7 +310,8 @@ async def test_a_comment_older_than_the_log_is_found_in_the_store_that_answers(
             request = cs.DeleteCommentRequest(stream_id=stream.stream_id, comment_id=comment.comment_id)
             async with refused(Reason.FORBIDDEN):
                 await client.comments.DeleteComment(request, metadata=client.user("bob"), timeout=10)
-            await client.comments.DeleteComment(request, metadata=client.user("ann"), timeout=10)
+            delete = client.comments.DeleteComment
+            await until_answered(lambda: delete(request, metadata=client.user("ann"), timeout=10), "it is deleted")
             storage.kill()
             async with refused(Reason.OVERLOADED):
                 await client.comments.DeleteComment(request, metadata=client.user("ann"), timeout=10)
@@ -317,4 +319,5 @@ async def test_a_comment_older_than_the_log_is_found_in_the_store_that_answers(
 
 async def _pin(client: CoreClient, comment: Comment) -> Comment:
     request = cs.PinCommentRequest(stream_id=comment.stream_id, comment_id=comment.comment_id)
-    return (await client.comments.PinComment(request, metadata=client.host, timeout=10)).comment
+    pin = client.comments.PinComment
+    return (await until_answered(lambda: pin(request, metadata=client.host, timeout=10), "it is pinned")).comment

@@ -1,24 +1,12 @@
 """Two fences on one stream's log, each step taken by hand, against a real nats-server."""
 
-import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from nats.aio.client import Client
 
 from core import changes
 from core.fence import Fence
 from core.gist import gist_of, write_gist
-from core.limits import UserRate
 from core.requests import Place, request_digest
-from core.stream_log import StreamLog
-from core.streams import StreamStore, open_store
-from livecomments.log import connect, open_log
-from livecomments.registry import Registry
-from livecomments.settings import Settings
 from livecomments.v1.comment_pb2 import (
-    STREAM_STATE_LIVE,
     Comment,
     CommentDeleted,
     CommentPinned,
@@ -28,48 +16,12 @@ from livecomments.v1.comment_pb2 import (
     StreamEnded,
     StreamUpdated,
 )
-from tests.processes import NatsServer
+from tests.core.stage import START_MS, Stage, comments
 
 pytestmark = pytest.mark.anyio
 
-START_MS = 1_700_000_000_000
 LIMITS_MS = 20_000
 """More than the limits look back."""
-
-
-class Stage:
-    """A log, a registry, and cores that come to one stream."""
-
-    def __init__(
-        self, client: Client, stream_log: StreamLog, store: StreamStore, stream: Stream, revision: int
-    ) -> None:
-        self.client = client
-        self.log = stream_log
-        self.store = store
-        self._stream = stream
-        self._revision = revision
-
-    async def core(self) -> Fence:
-        """One more core that takes the stream over, knowing what the registry said at first."""
-        fence = Fence(self._stream, self._revision, self.log, self.store, UserRate(1, 10))
-        await fence.take_over()
-        return fence
-
-    async def registered(self) -> Stream:
-        entry = await self.store.read(self._stream.stream_id)
-        assert entry is not None
-        return entry[0]
-
-
-@pytest.fixture
-async def stage(standing_nats: NatsServer, standing_dir: Path) -> AsyncIterator[Stage]:
-    settings = Settings(nats_url=(standing_nats.url,), data_dir=standing_dir)
-    stream = Stream(stream_id=f"s-{uuid.uuid4()}", state=STREAM_STATE_LIVE, started_at_ms=START_MS)
-    async with connect(settings, "stage") as client:
-        shard = (await open_log(client.jetstream(), settings)).shard_of(stream.stream_id)
-        store = await open_store(client, 1, Registry())
-        revision = await store.create(stream)
-        yield Stage(client, StreamLog(client, shard, stream.stream_id), store, stream, revision)
 
 
 async def append(fence: Fence, decide: changes.Decide) -> int | None:
@@ -78,20 +30,9 @@ async def append(fence: Fence, decide: changes.Decide) -> int | None:
     return await fence.append(EventBatch(events=[event]))
 
 
-def comments(*requests: tuple[str, str]) -> EventBatch:
-    """A comment of each author under each key."""
-    batch = EventBatch()
-    for author, key in requests:
-        posted = batch.events.add().posted
-        posted.request_digest = request_digest(author, key)
-        posted.comment.author_id = author
-        posted.comment.posted_at_ms = START_MS
-    return batch
-
-
 def read_back_for_limits(monkeypatch: pytest.MonkeyPatch, more_ms: int) -> None:
     """Lets a core that takes over read so much more than it has to."""
-    monkeypatch.setattr("core.fence._SKEW_MS", more_ms)
+    monkeypatch.setattr("core.takeover._SKEW_MS", more_ms)
 
 
 def pin(name: str) -> changes.Decide:
@@ -207,7 +148,7 @@ async def test_messages_of_older_cores_bear_no_gist_and_count_the_same(
         assert theirs.requests.find(digest) == ours.requests.find(digest) is not None
     assert len(theirs.requests) == len(ours.requests)
     for author in ("ann", "bob", "cem"):
-        assert theirs.limits.spent(author) == ours.limits.spent(author) is not None
+        assert theirs.limits.full_at(author) == ours.limits.full_at(author) is not None
     assert len(theirs.limits) == 3
 
 
@@ -218,9 +159,9 @@ async def test_slow_mode_that_only_the_log_knows_of_looks_back_far_enough(
     await first.append(comments(("ann", "")))
     # As if the comment were too old for the limits, but for slow mode.
     read_back_for_limits(monkeypatch, -LIMITS_MS)
-    assert (await stage.core()).ledger.limits.spent("ann") is None
+    assert (await stage.core()).ledger.limits.full_at("ann") is None
     await append(first, changes.update(Stream(slow_mode_s=60), ["slow_mode_s"]))
-    assert (await stage.core()).ledger.limits.spent("ann") == first.ledger.limits.spent("ann") is not None
+    assert (await stage.core()).ledger.limits.full_at("ann") == first.ledger.limits.full_at("ann") is not None
 
 
 async def test_the_first_of_a_request_is_found_in_the_log_by_who_took_over(
@@ -255,7 +196,7 @@ async def test_a_stream_that_was_long_silent_is_known_by_its_last_message(
     await append(first, pin("x"))
     await append(first, changes.end())
     # As if all of it were older than what is read back.
-    monkeypatch.setattr("core.fence._SKEW_MS", -86_400_000)
+    monkeypatch.setattr("core.takeover._SKEW_MS", -86_400_000)
     second = await stage.core()
     assert second.ledger.last_seq == first.ledger.last_seq
     assert second.ledger.has_ended

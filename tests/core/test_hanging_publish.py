@@ -19,6 +19,7 @@ from core.limits import UserRate
 from core.repeats import Repeats
 from core.stream_log import StreamLog
 from core.streams import StreamStore
+from core.summaries import Summaries
 from livecomments.errors import Reason
 from livecomments.log import Shard
 from livecomments.registry import Registry
@@ -85,14 +86,15 @@ async def test_it_leaves_its_caller_room_for_other_streams() -> None:
     client = Client()
     bucket = KeyValue("streams", "KV_streams", "$KV.streams.", client.jetstream(), direct=False)
     log, store = StreamLog(client, Shard(0, "e"), "s"), StreamStore(bucket, Registry())
-    fence = Fence(Stream(stream_id="s"), 1, log, store, UserRate(1, 10))
+    summaries = Summaries(client, 1).of(log.shard, "s")
+    fence = Fence(Stream(stream_id="s"), 1, log, store, summaries=summaries, rate=UserRate(1, 10))
     backlog, call = Backlog(), IngestCall()
     async with asyncio.TaskGroup() as tasks:
         # It does not run: so does one behave that waits for its log.
         committer = Committer(fence, BanList(), BatchLimits(1_000, 1 << 18), backlog, Repeats(tasks, backlog))
     call.expect(OPEN_MAX)
     for tag in range(OPEN_MAX):
-        committer.offer(Post("ann", "Ann", False, "hello", 0, "", 0, 100, call, tag, 0.0))
+        committer.offer([Post("ann", "Ann", False, "hello", 0, "", 0, 100, call, tag, 0.0)])
     reading = asyncio.ensure_future(call.room())
     answered = 0
     while not reading.done():

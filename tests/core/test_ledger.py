@@ -68,8 +68,7 @@ def ledger(stream: Stream = STREAM, per_s: float = 1, burst: int = 3) -> Ledger:
 
 def draft(on: Ledger, attempts: Sequence[Try], now_ms: int = START_MS, banned: frozenset[str] = frozenset()) -> Draft:
     made = on.draft(now_ms, banned)
-    for tag, attempt in enumerate(attempts):
-        made.add(make(attempt, tag))
+    made.add([make(attempt, tag) for tag, attempt in enumerate(attempts)])
     return made
 
 
@@ -122,7 +121,7 @@ def test_who_folds_the_same_log_decides_alike(rounds: list[tuple[int, list[Try]]
         assert len(ours.accepted) + len(ours.repeated) + len(ours.refused) == len(posts)
         if ours.accepted:
             log.append(ours.batch)
-            living.apply(len(log), ours.batch)
+            living.commit(len(log), ours)
     times = [event.posted.comment.posted_at_ms for batch in log for event in batch.events]
     assert times == sorted(times), "time never falls, whatever the clock does"
     keys = [event.posted.request_digest for batch in log for event in batch.events if event.posted.request_digest]

@@ -12,10 +12,10 @@ START_MS = 1_700_000_000_000
 
 def post(limits: UserLimits, user: str, at_ms: int, slow_mode_s: int = 0) -> Refusal | None:
     try:
-        limits.admit(limits.spent(user), at_ms, slow_mode_s)
+        limits.admit(user, None, at_ms, slow_mode_s)
     except Refusal as refusal:
         return refusal
-    limits.charge(user, at_ms)
+    limits.charge((user,), at_ms)
     return None
 
 
@@ -95,8 +95,8 @@ def test_memory_is_bounded() -> None:
         post(limits, f"user{number}", START_MS)
         limits.forget(START_MS, 0)
     assert len(limits) == 100
-    assert limits.spent("user0") is None
-    assert limits.spent("user999") is not None
+    assert limits.full_at("user0") is None
+    assert limits.full_at("user999") is not None
 
 
 @pytest.mark.parametrize(("per_s", "burst", "window_s"), [(1, 10, 10), (2, 5, 3), (0.5, 1, 2)])

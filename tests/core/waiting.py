@@ -5,10 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tests.processes import PATIENCE_S
+
 T = TypeVar("T")
 
 
-async def until(find: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 10) -> T:
+async def until(find: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = PATIENCE_S) -> T:
     """The first truthy value that ``find`` gives; fails after the deadline, naming what was waited for."""
     deadline = time.monotonic() + timeout_s
     while not (found := await find()):

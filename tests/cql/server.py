@@ -9,6 +9,7 @@ import shutil
 import socket
 import string
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,8 @@ def require_server() -> None:
 class CqlServer(Process):
     """One server; a restart keeps the port and the data. Dies with the process whose main thread started it."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
-        """``more`` is added to its configuration."""
+    def __init__(self, folder: Path, more: str = "", jvm: Sequence[str] = ()) -> None:
+        """``more`` is added to its configuration, ``jvm`` to Java's options, of which the last counts."""
         self.port = _free_port()
         self._began_at = 0
         self._folder = folder.resolve()
@@ -66,6 +67,7 @@ class CqlServer(Process):
             java,
             f"-javaagent:{next(JARS.glob('jamm-*.jar'))}",
             *(option for option in options if option and not option.startswith("#")),
+            *jvm,
             f"-Dcassandra.config={configuration.as_uri()}",
             f"-Dcassandra.storagedir={self._folder}",
             f"-Dcassandra.triggers_dir={self._folder / 'triggers'}",

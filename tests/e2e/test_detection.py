@@ -64,9 +64,13 @@ def test_where_descriptors_run_out_the_others_wait_until_someone_leaves(system: 
 
         eventually(lambda: "can't accept" in edge.output.read_text(), "the descriptors have run out")
         system.post(stream, "to those who are in")
-        watch(viewers, lambda: served() and all(viewer.texts() for viewer in served()), "they are served all the same")
+        watch(
+            viewers,
+            lambda: len(served()) > 20 and all(viewer.texts() for viewer in served()),
+            "they are served all the same",
+        )
         first = served()
-        assert 20 < len(first) < 120
+        assert len(first) < 120
         for viewer in first:
             viewer.disconnect()
         rest = [viewer for viewer in viewers if viewer not in first]

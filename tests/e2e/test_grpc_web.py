@@ -5,7 +5,6 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +13,11 @@ import pytest
 from livecomments.errors import Reason
 from livecomments.v1 import feed_service_pb2 as pb
 from tests.grpc_web import BINARY, TEXT, WATCH, Ending, GrpcWebViewer, framed, frames, read_trailers, written
-from tests.processes import Service, eventually
-from tests.system import System
-from tests.viewers import Event, Viewer, watch
+from tests.processes import eventually
+from tests.system import System, ready
+from tests.viewers import Event, Viewer, from_the_log, make_known, watch
+
+pytestmark = pytest.mark.usefixtures("no_error_is_logged")
 
 OK = Ending(0, "", "", 0, ())
 
@@ -26,33 +27,13 @@ def content_type(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["door", "hypercorn"])
-def reused(request: pytest.FixtureRequest) -> bool:
-    """Whether the connection is Hypercorn's already when the call begins."""
-    return bool(request.param == "hypercorn")
-
-
-@pytest.fixture(autouse=True)
-def no_error_is_logged(system: System) -> Iterator[None]:
-    before = len(system.edge.output.read_text())
-    yield
-    logged = system.edge.output.read_text()[before:]
-    assert "Traceback" not in logged, logged
-    assert '"level": "error"' not in logged, logged
-
-
 def call(system: System, stream: str, *, url: str = "", **how: Any) -> GrpcWebViewer:
     """A viewer that has its snapshot, or its refusal. The edge knows the stream: the door could have answered."""
     url = url or system.url
-    with Viewer(url, stream, token=how.get("token", "")) as first:
-        first.until(lambda v: v.events or v.closed or v.status not in (0, 200), "the edge knows the stream")
+    make_known(url, stream, how.get("token", ""))
     viewer = GrpcWebViewer(url, stream, **how)
     viewer.until(lambda v: v.events or v.ending or v.closed, "the first event")
     return viewer
-
-
-def from_the_log(viewer: Viewer) -> list[Event]:
-    return [event for event in viewer.events if event.name not in ("viewers", "snapshot")]
 
 
 def without_viewers(events: list[Event]) -> list[Event]:
@@ -325,12 +306,6 @@ def test_an_edge_that_is_full_says_when_to_come_back(system: System) -> None:
                 assert other.ending is not None
                 assert (other.ending.reason, other.ending.status) == ("OVERLOADED", 14)
                 assert other.ending.retry_ms > 0
-
-
-def ready(system: System, edge: Service) -> str:
-    url = f"http://{edge.address}"
-    eventually(lambda: system.client.get(f"{url}/readyz").status_code == 200, "the edge is ready")
-    return url
 
 
 # -- the two doors --

@@ -10,10 +10,10 @@ import pytest
 
 from livecomments.errors import Reason
 from tests.e2e.test_errors import refused
-from tests.processes import Service, eventually
+from tests.processes import Service
 from tests.proxies import Envoy, Nginx, Proxy
 from tests.sockets import SocketViewer
-from tests.system import System
+from tests.system import System, ready
 
 BURST = 2
 LIMIT = {"edge_address_rate": "0.01", "edge_address_burst": str(BURST)}
@@ -22,12 +22,6 @@ ALL_BUT_THE_LAST = [""] * BURST + [Reason.ADDRESS_RATE]
 """What BURST + 1 posts of one viewer come to."""
 
 Line = tuple[str, str]
-
-
-def ready(system: System, edge: Service) -> str:
-    url = f"http://{edge.address}"
-    eventually(lambda: system.client.get(f"{url}/readyz").status_code == 200, "the edge is ready")
-    return url
 
 
 @pytest.fixture(scope="module")

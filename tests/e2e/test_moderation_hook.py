@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,27 +11,31 @@ import nats
 import pytest
 
 from livecomments.errors import Reason
+from tests.commands import terminal, with_environment
 from tests.e2e.test_errors import refused
-from tests.processes import REPOSITORY, Process, eventually
+from tests.processes import Process, eventually
 from tests.system import System
+from tests.texts import examples
 from tests.viewers import Viewer
 
-MODERATE, LAG = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "moderation.md").read_text(), re.DOTALL)
+PAGE = "docs/moderation.md"
+(RUN,) = examples(PAGE, "sh")
+MODERATE, LAG = examples(PAGE, "python")
 
 
 @pytest.fixture
 def folder(system: System, tmp_path: Path) -> Path:
     """The data folder of an instance, as ``up`` leaves it."""
     (tmp_path / "secrets").symlink_to(system.data_dir / "secrets")
+    with_environment(tmp_path)
     (tmp_path / "instance.json").write_text(json.dumps({"nats": system.nats.url, "core": system.core.address}))
     return tmp_path
 
 
 def moderator(folder: Path, name: str = "moderation") -> Process:
     """The program, under the name of its consumer."""
-    environment = {"LIVECOMMENTS_DATA_DIR": str(folder), "BAD_WORDS": "flarn,groop"}
-    program = MODERATE.replace('"moderation"', f'"{name}"')
-    return Process(name, [sys.executable, "-c", program], folder, environment)
+    (folder / "moderate.py").write_text(MODERATE.replace('"moderation"', f'"{name}"'))
+    return terminal(name, RUN.replace("darn,heck", "flarn,groop"), folder, LIVECOMMENTS_DATA_DIR=str(folder))
 
 
 def said(process: Process, text: str) -> None:

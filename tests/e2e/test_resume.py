@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import nats
@@ -252,11 +253,15 @@ def test_what_is_no_cursor_is_refused(house: House, way: type[Viewer], cursor: s
 
 def test_viewers_are_told_while_the_feed_is_cut_off(house: House) -> None:
     stream = house.system.create_stream()
-    with comes_back(Viewer, house.apart, stream, "") as sse, comes_back(SocketViewer, house.apart, stream, "") as ws:
-        assert not sse.events[0].data["degraded"]
+    with ExitStack() as watching:
+        viewers = [
+            watching.enter_context(comes_back(way, house.apart, stream, ""))
+            for way in (Viewer, SocketViewer, GrpcWebViewer)
+        ]
+        assert not viewers[0].events[0].data["degraded"]
         house.fanout.kill()
         try:
-            for viewer in (sse, ws):
+            for viewer in viewers:
                 viewer.until(lambda v: v.events[-1].name == "degraded", "they are told")
                 assert viewer.events[-1].data == {"degraded": True}
             with comes_back(Viewer, house.apart, stream, "") as late:
@@ -264,7 +269,7 @@ def test_viewers_are_told_while_the_feed_is_cut_off(house: House) -> None:
             post(house, stream, "meanwhile")
         finally:
             house.fanout.start()
-        for viewer in (sse, ws):
+        for viewer in viewers:
             viewer.until(lambda v: v.texts() == ["meanwhile"], "what came meanwhile")
             told = [event.data["degraded"] for event in viewer.events if event.name == "degraded"]
             assert told == [True, False]

@@ -18,14 +18,7 @@ from tests.session_viewers import SessionViewer
 from tests.system import System
 from tests.viewers import Viewer, follow, watch
 
-
-@pytest.fixture(autouse=True)
-def no_error_is_logged(system: System) -> Iterator[None]:
-    before = len(system.edge.output.read_text())
-    yield
-    logged = system.edge.output.read_text()[before:]
-    assert "Traceback" not in logged, logged
-    assert '"level": "error"' not in logged, logged
+pytestmark = pytest.mark.usefixtures("no_error_is_logged")
 
 
 def watch_all(system: System, *streams: str, token: str = "", cursor: str = "", url: str = "") -> SessionViewer:

@@ -18,7 +18,7 @@ from tests.system import System
 
 @pytest.fixture(scope="module")
 def workers(system: System) -> Iterator[Workers]:
-    with system.service("edge", "-sessions", edge_workers=str(WORKERS)) as service:
+    with system.service("edge", "-sessions", edge_workers=str(WORKERS), edge_cookie="live") as service:
         running = Workers(system, service)
         eventually(running.is_ready, "all workers are ready")
         yield running
@@ -66,6 +66,19 @@ def test_a_call_is_answered_alike_wherever_it_lands(system: System, workers: Wor
             viewer.until(lambda _, now=there_now: (two in viewer.streams) == now, "the change")  # type: ignore[misc]
         system.post(two, "seen")
         viewer.until(lambda _: viewer.shown(two) == ["seen"], "what is posted to the added stream")
+
+
+def test_a_call_by_cookie_is_passed_on_with_its_token(system: System, workers: Workers) -> None:
+    one, two = system.create_stream(), system.create_stream(visibility="private")
+    ann = system.token("ann", streams=(two,))
+    viewer, _, other = opened(workers, one, token=ann)
+    with viewer, workers.inner(other) as client:
+        path, cookie = f"/v1/sessions/{quote(viewer.session, safe='')}/streams/{two}", {"Cookie": f"live={ann}"}
+        refused(client.put(path, headers=cookie), Reason.FORBIDDEN)
+        refused(client.put(path, headers={**cookie, "Origin": "https://evil.example"}), Reason.FORBIDDEN)
+        origin = f"http://{client.base_url.netloc.decode()}"
+        assert client.put(path, headers={**cookie, "Origin": origin}).status_code == 204
+        viewer.until(lambda _: viewer.names(two) == ["snapshot"], "the stream that was added")
 
 
 def test_calls_from_outside_reach_the_session_whichever_worker_takes_them(system: System, workers: Workers) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import httpx
 
+from edge.routes.grpc_web import UNARY
 from tests.processes import eventually
 from tests.system import System
 from tests.viewers import Viewer, watch
@@ -279,6 +280,7 @@ def test_the_pages_the_description_and_health_are_there(system: System) -> None:
         assert "unsafe" not in policy
     described = system.request("GET", "/openapi.json").json()
     assert described["openapi"] == "3.1.0"
+    assert {f"/livecomments.v1.{name}" for name in UNARY} <= described["paths"].keys()
     assert system.request("GET", "/livez").text == "ok\n"
     assert system.request("GET", "/readyz").text == "ready\n"
 

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import pytest
 import trio
+import trio.testing
 
-from edge.accept import ACCEPTS_PER_TURN, accept, accept_into, as_socket, prepare
+from edge.accept import ACCEPTS_PER_TURN, GATHER_S, accept, accept_into, as_socket, prepare
 from livecomments.listening import listen
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +67,28 @@ async def test_a_storm_of_connections_leaves_the_loop_to_others_in_between() -> 
         os.close(fd)
     # Whose turn is first is left to chance: two of its turns may follow each other.
     assert max(after - before for before, after in pairwise(seen_by_others)) <= 2 * ACCEPTS_PER_TURN
+
+
+def test_who_comes_first_is_taken_at_once_and_those_who_follow_together() -> None:
+    clock = trio.testing.MockClock()
+    turns: list[int] = []
+
+    def take(fds: list[int]) -> None:
+        turns.append(len(fds))
+        for fd in fds:
+            os.close(fd)
+
+    async def main() -> None:
+        with listen("EDGE_LISTEN", "127.0.0.1:0") as listener:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(accept_into, take, listener)
+                for _ in range(4):
+                    socket.create_connection(listener.getsockname()).close()
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                assert turns == [1]
+                clock.jump(GATHER_S)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=clock)
+    assert turns == [1, 3]

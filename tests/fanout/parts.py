@@ -24,6 +24,7 @@ from livecomments.refusals import RefusalInterceptor
 from livecomments.registry import BUCKET
 from livecomments.serving import SERVER_OPTIONS
 from livecomments.settings import Settings
+from livecomments.token_check import check_of
 from livecomments.v1 import feed_service_pb2 as pb
 from livecomments.v1.comment_pb2 import (
     STREAM_STATE_ENDED,
@@ -173,7 +174,7 @@ async def served(settings: FanoutSettings) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def serve_drainable(settings: FanoutSettings) -> AsyncIterator[tuple[str, Callable[[], None]]]:
-    authenticator = Authenticator(settings.token_key(), settings.service_token())
+    authenticator = Authenticator(check_of(settings.token_key()), settings.service_token())
     async with open_service(settings) as service:
         server = grpc.aio.server(
             interceptors=[AuthInterceptor(authenticator), RefusalInterceptor()], options=SERVER_OPTIONS
@@ -232,7 +233,6 @@ class Seen:
             case "viewers":
                 self.viewers.append(message.viewers.viewers)
             case "degraded":
-                assert isinstance(message, pb.TopicUpdate)
                 self.degraded.append(message.degraded)
             case "refused":
                 assert isinstance(message, pb.TopicUpdate)

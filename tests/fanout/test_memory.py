@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fanout.memory import Beginning, FeedMemory
 from fanout.messages import Entry, LogMessage, Window, in_pieces
-from fanout.ring import RecentComments, Ring
+from fanout.ring import Placed, RecentComments, Ring, placed
 from fanout.settings import FanoutSettings
 from fanout.window import Gatherer
 from livecomments.v1 import feed_service_pb2 as pb
@@ -178,13 +178,38 @@ def test_a_ring_forgets_what_is_too_old_or_too_much_and_says_so() -> None:
 
 
 def test_the_latest_comments_are_kept_in_order_without_deleted_ones() -> None:
-    recent = RecentComments(3, [Comment(comment_id="stored")])
-    for comment_id in ("stored", "b", "c", "d"):
-        recent.apply(posting(comment_id))
-    recent.apply(Event(deleted=CommentDeleted(comment_id="c")))
-    recent.apply(Event(deleted=CommentDeleted(comment_id="unknown")))
-    assert ids(recent.latest(10)) == ["b", "d"]
-    assert ids(recent.latest(1)) == ["d"]
+    recent = RecentComments(3, [Placed(Comment(comment_id="stored"), 4, 1)], from_first=True)
+    for seq, comment_id in enumerate(("stored", "b", "c"), 5):
+        recent.apply(posting(comment_id), seq, 0)
+    assert [(one.comment.comment_id, one.seq, one.number) for one in recent.latest(3)] == [
+        ("stored", 4, 1),
+        ("b", 6, 0),
+        ("c", 7, 0),
+    ]
+    assert recent.from_first
+    recent.apply(posting("d"), 8, 2)
+    assert not recent.from_first, "one is older than these"
+    recent.apply(Event(deleted=CommentDeleted(comment_id="c")), 9, 0)
+    recent.apply(Event(deleted=CommentDeleted(comment_id="unknown")), 10, 0)
+    assert [one.comment.comment_id for one in recent.latest(10)] == ["b", "d"]
+    assert [one.comment.comment_id for one in recent.latest(1)] == ["d"]
+
+
+def test_a_snapshot_says_where_its_comments_stand_and_whether_any_is_older() -> None:
+    memory = begin(5)
+    memory.take([log_message(6, posting("a"), posting("b"))], 0.0)
+    assert not memory.snapshot(LIVE, 10).from_first, "nobody said that there were none before"
+    stored = [Placed(Comment(comment_id="stored"), 3, 7)]
+    memory = FeedMemory(SETTINGS, "epoch", LIVE, Beginning(5, 5, comments=stored, from_first=True), 0.0)
+    memory.take([log_message(6, posting("a"), posting("b"))], 0.0)
+    whole, part = memory.snapshot(LIVE, 3), memory.snapshot(LIVE, 2)
+    assert (list(whole.comment_seqs), list(whole.comment_indices)) == ([3, 6, 6], [7, 0, 1])
+    assert (list(part.comment_seqs), list(part.comment_indices)) == ([6, 6], [0, 1])
+    assert (whole.from_first, part.from_first) == (True, False)
+
+
+def test_comments_of_a_service_that_knows_no_places_have_none() -> None:
+    assert placed([Comment()], [], []) == [Placed(Comment(), 0, 0)]
 
 
 # -- the state --
@@ -237,7 +262,7 @@ def test_what_the_feed_has_seen_overrules_the_registry() -> None:
 
 def test_a_topic_that_begins_remembers_what_the_log_told() -> None:
     told = [log_message(seq, posting(str(seq))) for seq in (7, 9)]
-    beginning = Beginning(9, 5, None, [Comment(comment_id="stored")], told)
+    beginning = Beginning(9, 5, None, [Placed(Comment(comment_id="stored"), 5, 0)], told)
     memory = FeedMemory(SETTINGS, "epoch", LIVE, beginning, 0.0)
     assert ids(memory.snapshot(LIVE, 10).comments) == ["stored", "7", "9"]
     assert memory.covers(5)

@@ -134,7 +134,7 @@ async def test_a_lost_link_is_resumed_without_a_loss_or_a_double_and_told_meanwh
         recovered = recoveries()
         await tiers.line.cut()
         seqs += await tiers.source.post_each("a", ["meanwhile", "and then"])
-        await soon(lambda: relayed.degraded == [True], "it is told that the feed is cut off")
+        await soon(lambda: relayed.degraded == watching.degraded == [True], "they are told that the feed is cut off")
         async with watch(tiers.local, "a") as joined:
             assert joined.snapshot.degraded
             assert joined.snapshot_texts == ["one", "two"]
@@ -143,7 +143,7 @@ async def test_a_lost_link_is_resumed_without_a_loss_or_a_double_and_told_meanwh
         seqs.append(await tiers.source.post("a", "live"))
         await soon(lambda: min(len(watching.seqs), len(relayed.seqs)) >= len(seqs), "the feed goes on")
         assert watching.seqs == relayed.seqs == seqs
-        assert relayed.degraded == [True, False]
+        assert relayed.degraded == watching.degraded == [True, False]
         assert len(relayed.snapshots) == 1
         assert recoveries() > recovered, "from the memory of the one above, by cursor"
 

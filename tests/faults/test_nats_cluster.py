@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from livecomments.log import connect, open_log
+from livecomments.log import Log, connect, open_log
+from livecomments.mirror import open_bucket
 from livecomments.settings import Settings
 from tests.cluster import NatsCluster, NatsNode
 from tests.posting import Posting
@@ -125,6 +126,24 @@ def test_services_that_come_together_make_one_log(clustered: System, cluster: Na
 
     first, *others = asyncio.run(come_together())
     assert all(log == first for log in others)
+
+
+def test_what_had_one_copy_gets_as_many_as_the_setting_says(clustered: System, cluster: NatsCluster) -> None:
+    def settings(replicas: int) -> Settings:
+        urls = tuple(cluster.url.split(","))
+        return Settings(nats_url=urls, data_dir=clustered.data_dir, log_shards=3, log_replicas=replicas)
+
+    async def open_all(replicas: int) -> tuple[Log, list[int | None]]:
+        async with connect(settings(replicas), "growing") as client:
+            await open_bucket(client, "growing", replicas)
+            log = await open_log(client.jetstream(), settings(replicas))
+            infos = [await client.jetstream().stream_info(name) for name in (LOG, "COMMENTS_2", "KV_growing")]
+            return log, [info.config.num_replicas for info in infos]
+
+    log, copies = asyncio.run(open_all(1))
+    assert copies == [3, 1, 1], "fewer are never taken"
+    assert asyncio.run(open_all(3)) == (log, [3, 3, 3])
+    cluster.settle()
 
 
 def test_nothing_is_lost_when_the_leader_is_killed(clustered: System, cluster: NatsCluster) -> None:

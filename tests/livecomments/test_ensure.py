@@ -67,6 +67,31 @@ async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert raised.value is NO_LEADER
 
 
+async def test_a_log_grows_with_its_setting_and_never_shrinks_with_it(settings: Settings) -> None:
+    def with_room(mib: int) -> Settings:
+        return settings.model_copy(update={"log_bytes": mib * 1024 * 1024})
+
+    async with connect(settings, "test") as client:
+        js = client.jetstream()
+        log = await open_log(js, with_room(2))
+        shard = log.shards[0]
+        await js.publish(shard.subject("demo"), b"x" * 1_000)
+        await open_log(js, with_room(9))
+        for mib, has in ((1, 2), (3, 3), (2, 3)):
+            assert await open_log(js, with_room(mib), grow_to_bytes=mib * 1024 * 1024) == log
+            info = await js.stream_info(shard.name)
+            assert info.config.max_bytes == has * 1024 * 1024
+            assert info.config.republish is not None
+            assert info.state.messages == 1
+
+
+async def test_copies_of_a_log_that_is_there_on_a_lone_server_are_a_wrong_setting_too(settings: Settings) -> None:
+    async with connect(settings, "test") as client:
+        await open_log(client.jetstream(), settings)
+        with pytest.raises(SettingsError, match="LIVECOMMENTS_LOG_REPLICAS"):
+            await open_log(client.jetstream(), settings.model_copy(update={"log_replicas": 3}))
+
+
 async def test_copies_on_a_lone_server_are_a_wrong_setting(settings: Settings) -> None:
     async with connect(settings, "test") as client:
         with pytest.raises(SettingsError, match="LIVECOMMENTS_LOG_REPLICAS: COMMENTS_0: several copies need a cluster"):

@@ -1,10 +1,11 @@
 """The pure part of a watch: messages in, events out."""
 
-from livecomments.feed import (
+from livecomments.client.feed import (
     CommentDeleted,
     CommentPinned,
     CommentsPosted,
     CommentUnpinned,
+    Degraded,
     Feed,
     FeedEvent,
     Omitted,
@@ -112,6 +113,8 @@ def test_every_kind_of_event_has_its_type() -> None:
         ),
         feed_pb.WatchResponse(viewers=feed_pb.ViewerCount(viewers=3)),
         feed_pb.WatchResponse(heartbeat=feed_pb.Heartbeat()),
+        feed_pb.WatchResponse(degraded=True),
+        feed_pb.WatchResponse(degraded=False),
     )
     assert events[1:] == [
         CommentDeleted("x", "e-1"),
@@ -122,6 +125,8 @@ def test_every_kind_of_event_has_its_type() -> None:
         StreamEnded(8, "e-6"),
         Omitted(12),
         Viewers(3),
+        Degraded(degraded=True),
+        Degraded(degraded=False),
     ]
     assert feed.over
 

@@ -76,3 +76,21 @@ async def test_who_is_not_let_in_is_told_why(
     with pytest.raises(TimeoutError, match="no NATS server let us in within 1 s: ConnectionRefusedError"):
         async with connect(Settings(nats_url=(nats_server.url,), data_dir=data_dir), "test"):
             pass
+
+
+async def test_attempts_that_nats_py_lost_sight_of_end_with_the_connection(
+    nats_server: NatsServer, data_dir: Path
+) -> None:
+    refused: list[Exception] = []
+
+    async def is_at_it() -> bool:
+        return len(refused) > 8
+
+    settings = Settings(nats_url=(nats_server.url,), data_dir=data_dir)
+    async with connect(settings, "test", on_error=refused.append) as client:
+        nats_server.kill()
+        forgotten = asyncio.create_task(client._attempt_reconnect())
+        await until(is_at_it, "the server has refused several attempts")
+        assert not forgotten.done()
+    ended, _ = await asyncio.wait([forgotten], timeout=10)
+    assert ended, "it goes on for ever"

@@ -15,6 +15,7 @@ from livecomments.v1 import history_service_pb2 as history_pb
 from livecomments.v1.comment_service_pb2_grpc import CommentServiceStub
 from livecomments.v1.feed_service_pb2_grpc import FeedServiceStub
 from livecomments.v1.history_service_pb2_grpc import HistoryServiceStub
+from tests.processes import PATIENCE_S
 from tests.system import System
 
 SERVICES = {
@@ -41,7 +42,7 @@ def channels(system: System) -> Iterator[dict[str, grpc.Channel]]:
 def test_a_service_tells_its_health(channels: dict[str, grpc.Channel], name: str) -> None:
     health = health_pb2_grpc.HealthStub(channels[name])
     for served in ("", *(f"livecomments.v1.{service}" for service in SERVICES[name])):
-        answer = health.Check(health_pb2.HealthCheckRequest(service=served), timeout=10)
+        answer = health.Check(health_pb2.HealthCheckRequest(service=served), timeout=PATIENCE_S)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -76,15 +77,15 @@ def test_what_only_services_may_do_is_refused_to_all_others(
     calls: list[Callable[[], Any]] = [
         lambda: next(
             comments.IngestComments(
-                iter([comment_pb.IngestCommentsRequest(items=[forged])]), metadata=metadata, timeout=10
+                iter([comment_pb.IngestCommentsRequest(items=[forged])]), metadata=metadata, timeout=PATIENCE_S
             )
         ),
         lambda: next(
             feeds.Relay(
-                iter([feed_pb.RelayRequest(join=feed_pb.Join(stream_id=stream))]), metadata=metadata, timeout=10
+                iter([feed_pb.RelayRequest(join=feed_pb.Join(stream_id=stream))]), metadata=metadata, timeout=PATIENCE_S
             )
         ),
-        lambda: next(feeds.Backfill(feed_pb.BackfillRequest(stream_id=stream), metadata=metadata, timeout=10)),
+        lambda: next(feeds.Backfill(feed_pb.BackfillRequest(stream_id=stream), metadata=metadata, timeout=PATIENCE_S)),
     ]
     expected = Reason.FORBIDDEN if as_user else Reason.UNAUTHENTICATED
     assert [reason(call) for call in calls] == [expected] * 3
@@ -104,14 +105,16 @@ def test_a_private_stream_is_private_in_every_service(
     window = history_pb.ListCommentsRequest(stream_id=stream, duration_ms=60_000)
     one = history_pb.GetCommentRequest(stream_id=stream, comment_id=comment_id)
     calls: list[Callable[[], Any]] = [
-        lambda: next(feeds.Watch(feed_pb.WatchRequest(stream_id=stream), metadata=metadata, timeout=10)),
-        lambda: history.ListComments(window, metadata=metadata, timeout=10),
+        lambda: next(feeds.Watch(feed_pb.WatchRequest(stream_id=stream), metadata=metadata, timeout=PATIENCE_S)),
+        lambda: history.ListComments(window, metadata=metadata, timeout=PATIENCE_S),
         lambda: history.ListRecentComments(
-            history_pb.ListRecentCommentsRequest(stream_id=stream), metadata=metadata, timeout=10
+            history_pb.ListRecentCommentsRequest(stream_id=stream), metadata=metadata, timeout=PATIENCE_S
         ),
-        lambda: history.GetComment(one, metadata=metadata, timeout=10),
+        lambda: history.GetComment(one, metadata=metadata, timeout=PATIENCE_S),
         lambda: next(
-            history.ExportComments(history_pb.ExportCommentsRequest(stream_id=stream), metadata=metadata, timeout=10)
+            history.ExportComments(
+                history_pb.ExportCommentsRequest(stream_id=stream), metadata=metadata, timeout=PATIENCE_S
+            )
         ),
     ]
     expected = Reason.FORBIDDEN if who == "a stranger" else Reason.UNAUTHENTICATED
@@ -133,9 +136,12 @@ def test_a_bad_credential_is_worse_than_none(
     stream = system.create_stream()
     recent = history_pb.ListRecentCommentsRequest(stream_id=stream)
     history, feeds = HistoryServiceStub(channels["storage"]), FeedServiceStub(channels["fanout"])
-    history.ListRecentComments(recent, timeout=10)
-    assert reason(lambda: history.ListRecentComments(recent, metadata=metadata, timeout=10)) is Reason.UNAUTHENTICATED
+    history.ListRecentComments(recent, timeout=PATIENCE_S)
     assert (
-        reason(lambda: next(feeds.Watch(feed_pb.WatchRequest(stream_id=stream), metadata=metadata, timeout=10)))
+        reason(lambda: history.ListRecentComments(recent, metadata=metadata, timeout=PATIENCE_S))
+        is Reason.UNAUTHENTICATED
+    )
+    assert (
+        reason(lambda: next(feeds.Watch(feed_pb.WatchRequest(stream_id=stream), metadata=metadata, timeout=PATIENCE_S)))
         is Reason.UNAUTHENTICATED
     )

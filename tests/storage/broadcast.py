@@ -37,6 +37,7 @@ from livecomments.v1.history_service_pb2 import (
     ListRecentCommentsResponse,
 )
 from livecomments.v1.history_service_pb2_grpc import HistoryServiceStub
+from tests.processes import PATIENCE_S
 
 STARTED_AT_MS = 1_800_000_000_000
 CALL_S = 10
@@ -159,7 +160,7 @@ class Broadcast:
     async def through(self) -> Cursor:
         return Cursor.parse((await self.window(page_size=1)).through_cursor)
 
-    async def written(self, seq: int, timeout_s: float = 25) -> None:
+    async def written(self, seq: int, timeout_s: float = PATIENCE_S) -> None:
         """Returns when the store holds the log through ``seq``; a storage that is away is asked again."""
 
         async def reached() -> bool:
@@ -173,7 +174,7 @@ class Broadcast:
         await until(reached, f"written through {seq}", timeout_s)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 25) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = PATIENCE_S) -> None:
     """Returns once the condition holds; fails after the deadline, naming what was waited for."""
     deadline = time.monotonic() + timeout_s
     while not await condition():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from livecomments.cursor import Cursor
 from livecomments.v1.comment_pb2 import Comment, Event, EventBatch
-from storage.batches import LogMessage, batch_of, comment_of
+from storage.batches import LogMessage, batch_of
 from storage.comment_ids import posted_at_of
 from storage.store import Place
 from tests.storage.broadcast import STARTED_AT_MS, comment_at, comment_id_at, deleted, ended, posted
@@ -43,7 +43,7 @@ def test_every_comment_becomes_a_row_at_its_place_and_comes_back_unchanged(group
     batch, poisons = batch_of(0, START, messages)
     assert not poisons
     assert (batch.epoch, batch.after_seq, batch.through_seq) == ("e1", 10, 10 + len(groups))
-    assert [comment_of(row) for row in batch.comments] == [comment for group in groups for comment in group]
+    assert [row.comment for row in batch.comments] == [comment for group in groups for comment in group]
     assert [row.place for row in batch.comments] == [
         Place(comment.offset_ms, 11 + number, index)
         for number, group in enumerate(groups)
@@ -84,7 +84,7 @@ def test_poison_is_given_back_whole_and_the_batch_reaches_past_it(poison: EventB
     before, after = comment_at(1, "demo"), comment_at(2, "demo")
     messages = [message(11, posted(before)), message(12, poison), message(13, posted(after)), message(14, poison)]
     batch, poisons = batch_of(0, START, messages)
-    assert [comment_of(row) for row in batch.comments] == [before, after]
+    assert [row.comment for row in batch.comments] == [before, after]
     assert not batch.deletions
     assert [found.message for found in poisons] == [messages[1], messages[3]]
     assert all(found.why for found in poisons)

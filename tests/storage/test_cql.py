@@ -3,7 +3,7 @@
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,8 +12,8 @@ from cassandra.query import Statement
 
 from livecomments.cursor import Cursor
 from livecomments.settings import SettingsError
-from livecomments.v1.comment_pb2 import EventBatch
-from storage.batches import LogMessage, batch_of, comment_of
+from livecomments.v1.comment_pb2 import Comment, EventBatch
+from storage.batches import LogMessage, batch_of
 from storage.cql import migrations
 from storage.cql.bridge import Bridge, Row
 from storage.cql.opening import migrate_keyspace, open_cql
@@ -25,6 +25,7 @@ from storage.cql.servers import Servers
 from storage.cql.session import READ, WRITE
 from storage.cql.statements import Statements
 from storage.cql.store import CqlStore
+from storage.cql.views import KNOWN_S, Views
 from storage.cql.writing import RowWriter
 from storage.store import FIRST, LAST, Batch, NotStorable, OutOfStep, Place, Store
 from tests.cql.shared import OPTIONS
@@ -108,12 +109,12 @@ async def test_nothing_of_a_batch_is_shown_before_all_of_it_is_written(store: Cq
             await store.recent(0, STREAM, LAST, 10),
             await store.recent(0, STREAM, LAST, 1),
         ):
-            assert [comment_of(row) for row in page.comments] == [first]
+            assert [row.comment for row in page.comments] == [first]
             assert (page.more, page.through, page.ended) == (False, Cursor("e1", 1), False)
         wake(sleeper)
         assert await applying == 1
     page = await store.window(0, STREAM, FIRST, LAST.offset_ms, 10)
-    assert [comment_of(row) for row in page.comments] == [first, second]
+    assert [row.comment for row in page.comments] == [first, second]
     assert (page.through, page.ended) == (Cursor("e1", 3), True)
 
 
@@ -159,7 +160,7 @@ async def test_a_row_that_is_written_after_its_deletion_stays_gone(store: CqlSto
     assert await offsets(store) == [6]
     assert await store.get(STREAM, 5, gone.comment_id) is None
     page = await store.window(0, STREAM, FIRST, LAST.offset_ms, 10)
-    assert [comment_of(row) for row in page.comments] == [kept]
+    assert [row.comment for row in page.comments] == [kept]
 
 
 async def test_two_that_write_at_once_write_everything_once(store: CqlStore, empty_keyspace: Servers) -> None:
@@ -197,12 +198,20 @@ async def test_a_stream_with_gaps_is_read_over_all_of_its_partitions(store: CqlS
 
 
 class Counting(Bridge):
-    """Counts the rows that come."""
+    """Counts the rows that come, and how often they were gone for."""
 
     rows = 0
+    trips = 0
+    """Statements that are under way together make one."""
+    _under_way = 0
 
     async def run(self, statement: Statement) -> list[Row]:
-        found = await super().run(statement)
+        self.trips += not self._under_way
+        self._under_way += 1
+        try:
+            found = await super().run(statement)
+        finally:
+            self._under_way -= 1
         self.rows += len(found)
         return found
 
@@ -212,10 +221,77 @@ async def test_a_seek_to_the_end_of_a_partition_reads_little_more_than_it_gives(
 ) -> None:
     await store.apply(batch(0, posted(*(comment_at(number * 100, STREAM) for number in range(1_500)))))
     bridge = Counting(cql_session, READ, 10, 100)
-    reader = Reader(bridge, Statements.prepare(cql_session, cql_session.keyspace))
+    reader = reader_of(cql_session, bridge, Clock())
     page = await reader.window(0, STREAM, Span(Place(9_900, 0, 0), LAST), 50)
     assert [row.place.offset_ms for row in page.comments] == list(range(9_900, 14_900, 100))
     assert bridge.rows < 4 * 50
+
+
+class Clock:
+    """Stands still unless it is put forward."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def reader_of(session: Session, bridge: Bridge, clock: Callable[[], float]) -> Reader:
+    return Reader(bridge, Statements.prepare(session, session.keyspace), Views(clock))
+
+
+async def test_a_seek_makes_one_trip_to_the_database_when_its_page_is_filled_and_the_position_known(
+    store: CqlStore, cql_session: Session
+) -> None:
+    here = [comment_at(number * 100, STREAM) for number in range(1_500)]
+    await store.apply(batch(0, posted(*here)))
+    bridge = Counting(cql_session, READ, 10, 100)
+    clock = Clock()
+    reader = reader_of(cql_session, bridge, clock)
+
+    async def seek(stream_id: str, first_ms: int, end_ms: int) -> tuple[int, list[int]]:
+        """Trips, and what came."""
+        bridge.trips = 0
+        page = await reader.window(0, stream_id, Span(Place(first_ms, 0, 0), Place(end_ms, 0, 0)), 10)
+        return bridge.trips, [row.place.offset_ms for row in page.comments]
+
+    ten = list(range(42_000, 43_000, 100))
+    assert await seek(STREAM, 42_000, 100_000) == (2, ten)
+    assert await seek(STREAM, 42_000, 100_000) == (1, ten)
+    # To the end of a partition.
+    assert await seek(STREAM, 49_500, 100_000) == (2, list(range(49_500, 50_500, 100)))
+    # Where the page is not filled, more may have been written: the position is asked for, now and the next time.
+    for trips in (3, 2):
+        assert await seek(STREAM, 42_500, 43_000) == (trips, list(range(42_500, 43_000, 100)))
+    assert await seek(STREAM, 42_000, 100_000) == (2, ten)
+    clock.now_s += KNOWN_S
+    assert await seek(STREAM, 42_000, 100_000) == (2, ten)
+    # Of a stream that has ended, nothing more will come.
+    await store.apply(batch(1, ended(150_000)))
+    clock.now_s += KNOWN_S
+    assert await seek(STREAM, 42_500, 43_000) == (2, list(range(42_500, 43_000, 100)))
+    assert await seek(STREAM, 42_500, 43_000) == (1, list(range(42_500, 43_000, 100)))
+
+
+async def test_a_page_lacks_nothing_that_was_written_and_tells_of_the_log_what_it_knows(
+    store: CqlStore, cql_session: Session
+) -> None:
+    await store.apply(batch(0, posted(comment_at(1, STREAM), comment_at(2, STREAM))))
+    clock = Clock()
+    reader = reader_of(cql_session, Bridge(cql_session, READ, 10, 100), clock)
+
+    async def seen(limit: int) -> tuple[list[int], Cursor | None, bool]:
+        page = await reader.window(0, STREAM, Span(FIRST, LAST), limit)
+        return [row.place.offset_ms for row in page.comments], page.through, page.ended
+
+    assert await seen(1) == ([1], Cursor("e1", 1), False)
+    await store.apply(batch(1, posted(comment_at(3, STREAM)), ended(4)))
+    assert await seen(1) == ([1], Cursor("e1", 1), False)
+    page = await reader.recent(0, STREAM, Span(FIRST, LAST), 1)
+    assert [row.place.offset_ms for row in page.comments] == [3]
+    assert await seen(2) == ([1, 2], Cursor("e1", 3), True)
+    assert await seen(3) == ([1, 2, 3], Cursor("e1", 3), True)
+    assert await seen(1) == ([1], Cursor("e1", 3), True)
 
 
 async def test_rows_have_the_logs_time_and_expire_with_the_retention(
@@ -225,11 +301,24 @@ async def test_rows_have_the_logs_time_and_expire_with_the_retention(
         await store.adopt(0, "e1")
         await store.apply(batch(0, posted(comment_at(7, STREAM))))
     # What was posted in the future lives no longer than the retention.
-    ((written, ttl),) = cql_session.execute("SELECT WRITETIME(text), TTL(text) FROM comments")
+    ((written, ttl),) = cql_session.execute("SELECT WRITETIME(comment), TTL(comment) FROM comments")
     assert written == (STARTED_AT_MS + 7) * 1_000
     assert 80_000 < ttl <= 86_400
     ((ttl,),) = cql_session.execute(f"SELECT TTL(started_at_ms) FROM streams WHERE stream_id = '{STREAM}'")
     assert ttl is None
+
+
+async def test_a_row_holds_the_comment_as_the_log_has_it_also_what_is_not_known_yet(
+    store: CqlStore, cql_session: Session
+) -> None:
+    # A field of a later version: number 1000, a text.
+    comment = Comment.FromString(comment_at(7, STREAM).SerializeToString() + b"\xc2\x3e\x05later")
+    await store.apply(batch(0, posted(comment)))
+    rows = list(cql_session.execute("SELECT offset_ms, seq, idx, epoch, comment FROM comments"))
+    assert rows == [(7, 1, 0, "e1", comment.SerializeToString())]
+    found = await store.get(STREAM, 7, comment.comment_id)
+    assert found is not None
+    assert found.comment.SerializeToString().endswith(b"later")
 
 
 async def test_an_end_at_no_time_is_not_storable_and_changes_nothing(store: CqlStore) -> None:

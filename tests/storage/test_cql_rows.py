@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecomments.v1.comment_pb2 import Comment
 from storage.cql.options import compaction
 from storage.cql.rows import (
     BATCH_BYTES,
@@ -21,7 +22,7 @@ from storage.store import Batch, Deletion, End, Place, StoredComment
 
 
 def row(seq: int, index: int = 0, offset_ms: int = 0, stream_id: str = "demo", text: str = "x") -> StoredComment:
-    return StoredComment(stream_id, Place(offset_ms, seq, index), "id", "ann", "Ann", text, offset_ms, 0, "")
+    return StoredComment(Place(offset_ms, seq, index), Comment(stream_id=stream_id, text=text, offset_ms=offset_ms))
 
 
 sizes = st.lists(st.integers(0, 4), max_size=12)
@@ -58,10 +59,10 @@ def test_a_write_holds_one_partition_and_no_more_than_it_may() -> None:
     rows = [row(seq, offset_ms=seq * 100, stream_id=f"s{seq % 2}", text="ü" * 500) for seq in range(300)]
     parts = chunks(rows)
     for part in parts:
-        assert {(each.stream_id, bucket_of(each.place.offset_ms)) for each in part.rows} == {
+        assert {(each.comment.stream_id, bucket_of(each.place.offset_ms)) for each in part.rows} == {
             (part.stream_id, part.bucket)
         }
-        assert sum(len(each.text.encode()) for each in part.rows) < part.size <= BATCH_BYTES
+        assert sum(map(len, part.blobs)) < part.size <= BATCH_BYTES
     assert sorted(each.place.seq for part in parts for each in part.rows) == list(range(300))
 
 

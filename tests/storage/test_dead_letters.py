@@ -62,7 +62,7 @@ class Scene:
             return position is not None and position.seq >= seq
 
         await until(reached, f"written through {seq}")
-        return [comment.text for comment in (await self.store.window(0, "demo", FIRST, LAST.offset_ms, 100)).comments]
+        return [row.comment.text for row in (await self.store.window(0, "demo", FIRST, LAST.offset_ms, 100)).comments]
 
     async def letters(self) -> list[RawStreamMsg]:
         """All that is in the stream."""

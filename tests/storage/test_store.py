@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from livecomments.cursor import Cursor
 from livecomments.v1.comment_pb2 import Comment, EventBatch
-from storage.batches import LogMessage, batch_of, comment_of
+from storage.batches import LogMessage, batch_of
 from storage.cql.opening import open_cql
 from storage.sqlite import open_sqlite
 from storage.store import FIRST, LAST, Batch, OutOfStep, Place, Store, StoredComment
@@ -71,7 +71,7 @@ async def everything(store: Store, shard: int = 0) -> list[Comment]:
     """All of the shard's stream."""
     page = await store.window(shard, f"demo{shard}", FIRST, LAST.offset_ms, 1_000)
     assert not page.more
-    return [comment_of(row) for row in page.comments]
+    return [row.comment for row in page.comments]
 
 
 def comments(*offsets_ms: int, stream_id: str = "demo0") -> list[Comment]:
@@ -157,7 +157,7 @@ async def test_a_deletion_takes_its_comment_alone_also_in_one_batch_with_it(stor
     assert await store.get("demo0", 5, gone.comment_id) is None
     found = await store.get("demo0", 5, last.comment_id)
     assert found is not None
-    assert comment_of(found) == last
+    assert found.comment == last
 
 
 async def test_a_comment_is_found_at_its_own_offset_and_in_its_own_stream_only(store: Store) -> None:
@@ -263,7 +263,7 @@ async def test_pages_of_any_size_forwards_and_backwards_hold_each_comment_once(
         assert len(page.comments) == limit if page.more else len(page.comments) <= limit
         forwards += page.comments
         after, more = forwards[-1].place if forwards else after, page.more
-    assert [comment_of(row) for row in forwards] == [
+    assert [row.comment for row in forwards] == [
         comment for comment in expected if start <= comment.offset_ms < start + duration
     ]
     backwards: list[StoredComment] = []
@@ -273,4 +273,4 @@ async def test_pages_of_any_size_forwards_and_backwards_hold_each_comment_once(
         assert len(page.comments) == limit if page.more else len(page.comments) <= limit
         backwards = [*page.comments, *backwards]
         before, more = backwards[0].place if backwards else before, page.more
-    assert [comment_of(row) for row in backwards] == expected
+    assert [row.comment for row in backwards] == expected

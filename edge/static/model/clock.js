@@ -1,11 +1,13 @@
 // @ts-check
-/** The replay's clock: a place in the recording that moves on by itself. */
+/** The replay's clock: a place in the recording that moves on by itself. The client takes it for a player. */
 
 export const SPEEDS = [0.5, 1, 1.25, 1.5, 2, 4, 8, 16];
 
-export class Clock {
+/** Fires "seeked" after a jump, as a media element does. */
+export class Clock extends EventTarget {
   /** @param {() => number} now ms, never falling */
   constructor(now) {
+    super();
     this.#now = now;
     this.#since = now();
   }
@@ -22,6 +24,19 @@ export class Clock {
   get positionMs() {
     const run = this.#playing && !this.#held ? (this.#now() - this.#since) * this.#speed : 0;
     return Math.min(this.#base + run, this.#durationMs);
+  }
+
+  /** The same in seconds, as a media element has it; so are the next two. */
+  get currentTime() {
+    return this.positionMs / 1000;
+  }
+
+  get paused() {
+    return !this.#playing;
+  }
+
+  get playbackRate() {
+    return this.#speed;
   }
 
   get durationMs() {
@@ -66,6 +81,7 @@ export class Clock {
   seek(ms) {
     this.#base = Math.min(Math.max(0, ms), this.#durationMs);
     this.#since = this.#now();
+    this.dispatchEvent(new Event("seeked"));
   }
 
   /** Stands still while the comments of this place are being read, without being paused. @param {boolean} held */

@@ -36,6 +36,11 @@ export class Follow {
   /** We moved the list to its end ourselves. @param {number} top scrollTop afterwards, px */
   movedToEnd(top) {
     this.#atEnd = true;
+    this.moved(top);
+  }
+
+  /** We moved the list ourselves, the reader's place in it stayed. @param {number} top scrollTop afterwards, px */
+  moved(top) {
     this.#lastTop = top;
   }
 

@@ -1,6 +1,8 @@
 // @ts-check
 /** Who one is: a token kept in this browser. What it says is shown, never trusted: the server checks it. */
 
+import { readClaims } from "../client/index.js";
+
 const KEY = "livecomments.token";
 
 /**
@@ -19,22 +21,15 @@ const KEY = "livecomments.token";
  * @returns {Who | null}
  */
 export function readToken(token) {
-  const parts = token.split(".");
-  if (parts.length !== 3) return null;
-  try {
-    const bytes = Uint8Array.from(atob(parts[1].replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
-    const claims = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof claims.sub !== "string" || typeof claims.exp !== "number") return null;
-    return {
-      id: claims.sub,
-      name: typeof claims.name === "string" && claims.name ? claims.name : claims.sub,
-      role: ["moderator", "host"].includes(claims.role) ? claims.role : "viewer",
-      streams: Array.isArray(claims.streams) ? claims.streams : [],
-      expiresAt: claims.exp * 1000,
-    };
-  } catch {
-    return null;
-  }
+  const claims = readClaims(token);
+  if (typeof claims?.sub !== "string" || typeof claims.exp !== "number") return null;
+  return {
+    id: claims.sub,
+    name: typeof claims.name === "string" && claims.name ? claims.name : claims.sub,
+    role: ["moderator", "host"].includes(claims.role) ? claims.role : "viewer",
+    streams: Array.isArray(claims.streams) ? claims.streams : [],
+    expiresAt: claims.exp * 1000,
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** The streams of one state, newest first, page after page. */
 
-/** @typedef {import("./api.js").Stream} Stream */
+/** @typedef {import("../client/index.js").Stream} Stream */
 
 export class StreamList {
   /**

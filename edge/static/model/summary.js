@@ -3,7 +3,7 @@
 
 import { plural } from "./time.js";
 
-/** @typedef {import("./api.js").Comment} Comment */
+/** @typedef {import("../client/index.js").Comment} Comment */
 
 /**
  * @param {readonly Comment[]} comments that came since the last summary, oldest first

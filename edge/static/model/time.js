@@ -33,19 +33,19 @@ export function speakOffset(ms) {
 /**
  * Wall clock, hours and minutes, as the reader's locale writes it.
  *
- * @param {string} rfc3339
+ * @param {string} utc RFC 3339
  */
-export function formatClock(rfc3339) {
-  return clock.format(new Date(rfc3339));
+export function formatClock(utc) {
+  return clockOf(utc);
 }
 
 /**
  * Date and time in full.
  *
- * @param {string} rfc3339
+ * @param {string} utc RFC 3339
  */
-export function formatMoment(rfc3339) {
-  return moment.format(new Date(rfc3339));
+export function formatMoment(utc) {
+  return momentOf(utc);
 }
 
 /**
@@ -81,8 +81,23 @@ export function formatCount(count) {
   return count < 10_000 ? number.format(count) : compact.format(count);
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clockOf = toTheSecond(new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }));
+const momentOf = toTheSecond(new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }));
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const number = new Intl.NumberFormat("en");
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/**
+ * Formats each second once: comments come many at a time, and this is dear.
+ *
+ * @param {Intl.DateTimeFormat} format
+ * @returns {(utc: string) => string}
+ */
+function toTheSecond(format) {
+  let [second, words] = ["", ""];
+  return (utc) => {
+    const wanted = utc.slice(0, "2026-01-01T12:00:00".length);
+    if (wanted !== second) [second, words] = [wanted, format.format(new Date(utc))];
+    return words;
+  };
+}

@@ -1,7 +1,7 @@
 // @ts-check
 /** The first page: which streams there are. */
 
-import { Problem } from "../model/problem.js";
+import { Api, Problem } from "../client/index.js";
 import { StreamList } from "../model/stream_lists.js";
 import { attachCreateForm } from "../view/create_stream.js";
 import { byId } from "../view/element.js";
@@ -11,7 +11,8 @@ import { streamCard } from "../view/stream_card.js";
 const PAGE = 24;
 const REFRESH_MS = 15_000;
 
-const { session, api } = openShell();
+const { session } = openShell();
+const api = new Api({ token: () => session.token });
 const live = new StreamList((token) => api.listStreams({ state: "live", limit: PAGE, token }));
 const ended = new StreamList((token) => api.listStreams({ state: "ended", limit: PAGE, token }));
 /** Someone has asked for more than the first pages: reading them anew would take that away. */

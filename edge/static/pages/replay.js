@@ -1,66 +1,43 @@
 // @ts-check
 /** The replay page: a recording's comments at their moments. */
 
+import { Replay, shownAtMs } from "../client/index.js";
 import { Clock } from "../model/clock.js";
-import { Moments, shownAtMs } from "../model/moments.js";
-import { Problem } from "../model/problem.js";
 import { formatMoment, formatOffset } from "../model/time.js";
-import { WindowReader } from "../model/windows.js";
+import { MediaClock } from "../video/media_clock.js";
 import { CommentList } from "../view/comment_list.js";
 import { byId } from "../view/element.js";
 import { Player } from "../view/player.js";
 import { openShell, streamIdInAddress } from "../view/shell.js";
+import { leadTo, showVideo } from "../view/video_screen.js";
 
-/** @typedef {import("../model/api.js").Comment} Comment */
-/** @typedef {import("../model/api.js").Stream} Stream */
-/** @typedef {import("../model/timeline.js").Item} Item */
+/** @typedef {import("../client/index.js").Comment} Comment */
+/** @typedef {import("../client/index.js").Item} Item */
+/** @typedef {import("../client/index.js").Problem} Problem */
+/** @typedef {import("../client/index.js").Stream} Stream */
 
-const TICK_MS = 100;
-const SHOWN_MOST = 300;
-const KEPT_BEHIND = 1_000;
-const PAGE = 500;
-const LOOK_AGAIN_MS = 10_000;
+const TICK_MS = 50;
+const SHOWN_MOST = 1_000;
 
 const streamId = streamIdInAddress();
-const { session, api, toast, signIn } = openShell();
+const { session, toast, signIn } = openShell();
+const video = showVideo(toast);
+const media = video && new MediaClock(video, () => performance.now());
+const clock = media ?? new Clock(() => performance.now());
+const replay = new Replay({ stream: streamId, video: clock, token: () => session.token, keep: SHOWN_MOST });
 
-/** @type {Stream | null} */
-let stream = null;
-const clock = new Clock(() => performance.now());
-const moments = new Moments();
 const view = new CommentList(byId("scroller"), byId("comments"), () => ({
-  hostId: stream?.host_id,
+  hostId: replay.stream?.host_id,
   myId: session.who?.id,
   when: (comment) => formatOffset(shownAtMs(comment)),
 }));
-const player = new Player(clock, jump);
-const reader = new WindowReader({
-  read: ({ startMs, endMs, token, signal }) =>
-    api.listComments(streamId, {
-      startS: startMs / 1000,
-      durationS: (endMs - startMs) / 1000,
-      limit: PAGE,
-      token,
-      signal,
-    }),
-  onComments: (comments) => {
-    moments.add(comments);
-    const from = moments.forget(clock.positionMs, KEPT_BEHIND);
-    if (from !== null) reader.forgotten(from);
-    troubled = false;
-  },
-  onTrouble: (error) => {
-    if (!troubled) toast(`Comments could not be loaded; trying again. ${error instanceof Problem ? error.words : ""}`);
-    troubled = true;
-  },
-});
-let troubled = false;
+const player = new Player(clock, video);
 
-// -- what is shown --
+// -- the comments --
 
 /** Comments that have been drawn, so that each keeps its row. @type {WeakMap<Comment, Item>} */
 const items = new WeakMap();
-/** @type {Item[]} */
+/** What the list shows, oldest first. @type {readonly Item[]} */
 let drawn = [];
 
 /** @param {Comment} comment */
@@ -71,40 +48,49 @@ function itemOf(comment) {
 }
 
 function draw() {
-  const current = moments.upTo(clock.positionMs, SHOWN_MOST).map(itemOf);
-  const isSame = current.length === drawn.length && current.every((item, index) => item === drawn[index]);
+  const current = replay.comments.map(itemOf);
   const waiting = view.following ? 0 : current.length - 1 - current.indexOf(drawn.at(-1) ?? current[0]);
   byId("to-newest").hidden = view.following;
   byId("to-newest-label").textContent = waiting > 0 ? `${waiting} new` : "Back to newest";
-  byId("empty").hidden = current.length > 0 || !stream;
-  byId("empty-words").textContent = clock.positionMs === 0 && !clock.playing ? "Press play to begin." : "Nothing said yet.";
   // The reader is further up: the list stands still.
-  if (isSame || !view.following) return;
+  if (!view.following) return;
   drawn = current;
   view.draw(current);
 }
 
-/** @param {number} positionMs */
-function jump(positionMs) {
-  if (reader.seek(positionMs)) moments.clear();
+replay.on("change", draw);
+replay.on("clear", () => {
   drawn = [];
   view.draw([]);
   view.goToEnd();
-  tick();
-}
+});
+view.addEventListener("follow", draw);
+
+/** Reads fail, and that was said. */
+let isTroubled = false;
+replay.on("trouble", ({ problem }) => {
+  if (!isTroubled) toast(`Comments could not be loaded; trying again. ${problem.words}`);
+  isTroubled = true;
+});
+replay.on("show", () => {
+  isTroubled = false;
+});
+
+// -- the player --
 
 function tick() {
+  const { stream } = replay;
   if (!stream) return;
-  const live = stream.state === "live";
-  if (live) clock.durationMs = Date.now() - Date.parse(stream.started_at);
-  const at = { positionMs: clock.positionMs, speed: clock.speed, durationMs: clock.durationMs, live };
-  reader.need(at);
-  const starved = reader.isStarved(at);
-  clock.hold(starved);
-  if (clock.playing && clock.atEnd && !live) clock.pause();
-  showState(starved && clock.playing ? "loading" : clock.playing ? "playing" : "paused");
+  clock.durationMs = replay.durationMs;
+  // Where it isn't known yet what was said here it waits.
+  clock.hold(replay.state === "loading");
+  if (clock.playing && clock.atEnd && stream.state !== "live") clock.pause();
+  const waits = replay.state === "loading" || media?.isStalled;
+  showState(waits && clock.playing ? "loading" : clock.playing ? "playing" : "paused");
+  byId("empty").hidden = replay.comments.length > 0;
+  byId("press-play").hidden = clock.positionMs > 0 || clock.playing;
+  byId("nothing-said").hidden = !byId("press-play").hidden;
   player.show();
-  draw();
 }
 
 /** @type {Record<string, string>} */
@@ -120,50 +106,37 @@ function showState(state) {
 
 // -- the stream --
 
-async function look() {
-  try {
-    show(await api.getStream(streamId));
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    if (problem.isTransient || stream) return;
-    byId("refused").hidden = false;
-    byId("refused-words").textContent = problem.words;
-    byId("refused-sign-in").hidden = problem.status !== 401 && problem.status !== 403;
-  }
-}
-
-/** @param {Stream} found */
-function show(found) {
-  stream = found;
+replay.on("stream", ({ stream }) => {
   byId("refused").hidden = true;
-  byId("stream-title").textContent = found.title;
-  document.title = `Replay: ${found.title} · Live comments`;
-  byId("host").textContent = found.host_id;
-  byId("started").textContent = formatMoment(found.started_at);
-  byId("ended-row").hidden = !found.ended_at;
-  byId("ended").textContent = found.ended_at ? formatMoment(found.ended_at) : "";
-  byId("still-live").hidden = found.state !== "live";
-  byId("watch-link").hidden = found.state !== "live";
+  byId("stream-title").textContent = stream.title;
+  document.title = `Replay: ${stream.title} · Live comments`;
+  byId("host").textContent = stream.host_id;
+  byId("started").textContent = formatMoment(stream.started_at);
+  byId("ended-row").hidden = !stream.ended_at;
+  byId("ended").textContent = stream.ended_at ? formatMoment(stream.ended_at) : "";
+  byId("still-live").hidden = stream.state !== "live";
+  byId("watch-link").hidden = stream.state !== "live";
   byId("player").disabled = false;
-  if (found.ended_at) clock.durationMs = Date.parse(found.ended_at) - Date.parse(found.started_at);
   tick();
-}
+});
+replay.on("state", ({ problem }) => {
+  if (problem) refuse(problem);
+  tick();
+});
 
-/** A live stream may end, and one that could not be reached may come back. */
-function lookAgain() {
-  if (!stream || stream.state === "live") void look();
+/** @param {Problem} problem */
+function refuse(problem) {
+  byId("refused").hidden = false;
+  byId("stream-title").textContent = replay.stream?.title ?? streamId;
+  byId("refused-words").textContent = problem.words;
+  byId("refused-sign-in").hidden = problem.status !== 401 && problem.status !== 403;
 }
 
 byId("to-newest").addEventListener("click", () => {
   view.goToEnd();
   byId("scroller").focus();
 });
-view.addEventListener("follow", draw);
-session.addEventListener("change", () => void look());
+session.addEventListener("change", () => replay.resume());
 byId("refused-sign-in").addEventListener("click", signIn);
-for (const link of document.querySelectorAll("a[data-watch]")) {
-  /** @type {HTMLAnchorElement} */ (link).href = `/watch/${encodeURIComponent(streamId)}`;
-}
+leadTo("a[data-watch]", `/watch/${encodeURIComponent(streamId)}`);
 setInterval(tick, TICK_MS);
-setInterval(lookAgain, LOOK_AGAIN_MS);
-void look();

@@ -1,193 +1,176 @@
 // @ts-check
 /** The watch page: a live stream's comments. */
 
-import { streamPath } from "../model/api.js";
-import { AuthorizedEventSource } from "../model/event_stream.js";
-import { Feed } from "../model/feed.js";
-import { OlderPages } from "../model/older.js";
-import { Poster } from "../model/post.js";
-import { Problem } from "../model/problem.js";
+import { connect, Problem } from "../client/index.js";
+import { Pace } from "../list/pace.js";
+import { failureOf, waitAfter } from "../model/failure.js";
 import { rules } from "../model/session.js";
-import { Timeline } from "../model/timeline.js";
 import { formatCount } from "../model/time.js";
+import { behindLiveMs } from "../video/live.js";
 import { Announcer } from "../view/announcer.js";
 import { CommentList } from "../view/comment_list.js";
 import { attachCommentMenu } from "../view/comment_menu.js";
 import { Composer } from "../view/composer.js";
 import { byId, oncePerFrame } from "../view/element.js";
-import { endStreamDialog } from "../view/end_stream.js";
+import { attachFailedPosts } from "../view/failed_post.js";
+import { HostTools } from "../view/host_tools.js";
+import { ask } from "../view/question.js";
 import { openShell, streamIdInAddress } from "../view/shell.js";
 import { StreamInfo } from "../view/stream_info.js";
+import { leadTo, playFromStart, showVideo } from "../view/video_screen.js";
 
-/** @typedef {import("../model/api.js").Comment} Comment */
-/** @typedef {import("../model/api.js").Stream} Stream */
+/** @typedef {import("../client/index.js").Comment} Comment */
+/** @typedef {import("../client/index.js").Item} Item */
+/** @typedef {import("../client/index.js").Stream} Stream */
 
-const OLDER_PAGE = 100;
+/** Comments in memory; few of them are drawn. */
+const KEPT = 10_000;
 
 const streamId = streamIdInAddress();
-const { session, api, toast, signIn } = openShell();
+const { session, toast, signIn } = openShell();
+const video = showVideo(toast);
+const live = connect({ stream: streamId, token: () => session.token, keep: KEPT, lag: lagMs });
+const { api } = live;
 
-/** @type {Stream | null} */
-let stream = null;
-/** @type {Problem | null} */
-let refusal = null;
-
-const timeline = new Timeline();
-const older = new OlderPages((cursor) => api.recentComments(streamId, { cursor, limit: OLDER_PAGE }));
 const info = new StreamInfo();
 const announcer = new Announcer();
-const view = new CommentList(byId("scroller"), byId("comments"), (item) => look(item.comment, item.state));
+const view = new CommentList(byId("scroller"), byId("comments"), look);
+const pace = new Pace();
 const menu = attachCommentMenu({ list: byId("comments"), view, actionsOf });
-const poster = new Poster({ send: (text, key) => api.postComment(streamId, text, key) });
-const composer = new Composer({ post, signIn, onRefused });
-const askToEnd = endStreamDialog(() => attempt(() => api.endStream(streamId)));
+const composer = new Composer({ post, signIn });
+const tools = new HostTools({
+  setSlowMode: (seconds) => attempt(() => live.updateStream({ slow_mode_s: seconds })),
+  end: (noticeS) => attempt(() => api.endStream(streamId, noticeS)),
+});
 
 // -- what is shown --
 
-const draw = oncePerFrame(() => {
-  view.draw(timeline.items);
+const draw = oncePerFrame((nowMs) => {
+  const { comments, waiting } = live;
+  byId("empty").hidden = comments.length > 0 || !live.stream;
+  byId("beginning").hidden = !live.isAtBeginning || comments.length === 0;
+  view.draw(pace.take(comments, { nowMs, following: view.following }));
   menu.refresh();
-  byId("empty").hidden = timeline.items.length > 0 || !stream;
-  byId("beginning").hidden = !older.isExhausted(timeline) || timeline.items.length === 0;
-  const { waiting } = timeline;
   byId("to-newest").hidden = view.atEnd && waiting === 0;
   byId("to-newest-label").textContent =
     waiting === 0 ? "Back to newest" : `${formatCount(waiting)} new comment${waiting === 1 ? "" : "s"}`;
+  if (pace.isBehind) draw();
 });
 
-/**
- * @param {Comment} comment
- * @param {"posted" | "sending"} state
- */
-function look(comment, state) {
+/** @param {Item} item */
+function look({ comment, state, problem }) {
   const actions = state === "posted" && actionsOf(comment).length > 0;
-  return { hostId: stream?.host_id, myId: session.who?.id, sending: state === "sending", actions };
+  const failure = problem && failureOf(problem);
+  return { hostId: live.stream?.host_id, myId: session.who?.id, sending: state === "sending", failure, actions };
 }
 
-/** Rights, or the stream itself, have changed: everything that depends on them. */
+/** What rows and tools depend on, as it was when they were drawn. */
+let drawnFor = "";
+
+/** Who one is, the stream or the connection has changed: everything that depends on them. */
 function refresh() {
-  const who = session.who;
+  const { stream } = live;
+  const { who } = session;
+  const refusal = live.state === "refused" ? live.problem : null;
   const ended = stream?.state === "ended";
+  const ruled = stream && !ended && rules(who, stream);
   composer.mode = ended || refusal ? "closed" : who ? "writing" : "signed-out";
   byId("composer-closed").hidden = !ended;
-  byId("host-tools").hidden = ended || !stream || !rules(who, stream);
+  tools.show(ruled ? stream : null);
   byId("refused").hidden = !refusal;
   byId("refused-words").textContent = refusal?.words ?? "";
+  if (refusal) byId("stream-title").textContent = streamId;
   byId("refused-sign-in").hidden = refusal?.status !== 401 && refusal?.status !== 403;
+  byId("unpin").hidden = !ruled;
+  const now = [who?.id, stream?.host_id, stream?.state, Boolean(ruled)].join();
+  if (now !== drawnFor) view.redraw();
+  drawnFor = now;
   if (stream) info.pinned(stream.pinned, { hostId: stream.host_id, myId: who?.id });
-  byId("unpin").hidden = byId("host-tools").hidden;
-  view.redraw(timeline.items);
   draw();
 }
 
-// -- the feed --
+// -- what one is told --
 
-const feed = new Feed({
-  url: streamPath(streamId, "/comments/subscribe"),
-  open: (url) => {
-    const token = session.token;
-    return token && stream?.visibility === "private" ? new AuthorizedEventSource(url, token) : new EventSource(url);
-  },
-  probe: async () => (stream = await api.getStream(streamId)),
-  onEvent: (name, data) => {
-    handlers[name]?.(data);
-    draw();
-  },
-  onState: (state, problem) => {
-    info.connection(state);
-    refusal = problem ?? null;
-    refresh();
-  },
+live.on("change", draw);
+live.on("state", ({ state }) => {
+  info.connection(state);
+  refresh();
+});
+live.on("stream", ({ stream }) => {
+  info.show(stream);
+  refresh();
+});
+if (video) live.on("stream", ({ stream }) => playFromStart(video, stream.started_at), { once: true });
+live.on("snapshot", ({ degraded }) => info.degraded(degraded));
+live.on("degraded", ({ degraded }) => info.degraded(degraded));
+live.on("omitted", () => info.sampled());
+live.on("new_comment", (comments) => {
+  announcer.add(comments.filter((comment) => comment.author_id !== session.who?.id));
 });
 
-/** @type {Record<string, (data: any) => void>} */
-const handlers = {
-  snapshot({ stream: found, comments, recovered, viewers, degraded }) {
-    showStream(found);
-    info.viewers(viewers);
-    info.degraded(degraded);
-    if (!recovered) timeline.reset(comments);
-  },
-  new_comment(comments) {
-    timeline.append(comments);
-    announcer.add(comments.filter((/** @type {Comment} */ comment) => comment.author_id !== session.who?.id));
-  },
-  delete_comment({ comment_id: id }) {
-    timeline.remove(id);
-    if (stream?.pinned?.comment_id === id) showStream({ ...stream, pinned: undefined });
-  },
-  pinned_comment({ comment }) {
-    if (stream) showStream({ ...stream, pinned: comment });
-  },
-  unpinned_comment() {
-    if (stream) showStream({ ...stream, pinned: undefined });
-  },
-  stream_updated({ stream: updated }) {
-    showStream({ ...updated, pinned: stream?.pinned });
-  },
-  stream_ending({ ends_at: endsAt }) {
-    info.ending(endsAt);
-  },
-  stream_ended({ ended_at: endedAt }) {
-    if (stream) showStream({ ...stream, state: "ended", ended_at: endedAt });
-  },
-  viewers({ viewers }) {
-    info.viewers(viewers);
-  },
-  omitted() {
-    info.sampled();
-  },
-  degraded({ degraded }) {
-    info.degraded(degraded);
-  },
-};
-
-/** @param {Stream} found */
-function showStream(found) {
-  stream = found;
-  info.show(found);
-  refresh();
-}
-
 // -- what one does --
+
+function lagMs() {
+  return video && live.stream ? behindLiveMs(video, live.stream.started_at, Date.now()) : 0;
+}
 
 /**
  * @param {string} text
  * @param {(waitMs: number) => void} onRetry
  */
 async function post(text, onRetry) {
-  const who = session.who;
-  if (!who) throw new Problem({ status: 401, reason: "UNAUTHENTICATED" });
-  const key = crypto.randomUUID();
-  timeline.sending(key, {
-    comment_id: "",
-    author_id: who.id,
-    author_name: who.name,
-    text,
-    posted_at: new Date().toISOString(),
-    offset_ms: 0,
-  });
-  view.goToEnd();
-  draw();
-  try {
-    timeline.accepted(key, await poster.post(text, onRetry));
-  } catch (problem) {
-    timeline.refused(key);
-    throw problem;
-  } finally {
-    draw();
+  if (!session.who) {
+    // The token has ended meanwhile.
+    composer.take(text, "");
+    refresh();
+    signIn();
+    return 0;
   }
-  return stream && !rules(who, stream) ? stream.slow_mode_s * 1000 : 0;
+  view.goToEnd();
+  return outcome(live.post(text, { onRetry }));
 }
 
-/** @param {Problem} problem */
-function onRefused(problem) {
-  if (problem.status === 401) signIn();
+/**
+ * Says when a comment was not posted; the list shows it, and why.
+ *
+ * @param {Promise<unknown>} posting
+ * @returns {Promise<number>} how long the next one has to wait, ms
+ */
+async function outcome(posting) {
+  announcer.alert("");
+  try {
+    await posting;
+    const { stream } = live;
+    return stream && !rules(session.who, stream) ? stream.slow_mode_s * 1000 : 0;
+  } catch (error) {
+    const problem = Problem.of(error);
+    announcer.alert(`Your comment was not posted. ${failureOf(problem).words}`);
+    if (problem.status === 401) signIn();
+    return waitAfter(problem);
+  }
 }
+
+attachFailedPosts({
+  list: byId("comments"),
+  view,
+  async retry({ key }) {
+    composer.focus();
+    composer.waitFor(await outcome(live.retry(key)));
+  },
+  edit({ key, comment, problem }) {
+    live.discard(key);
+    composer.take(comment.text, problem ? failureOf(problem).words : "");
+  },
+  remove({ key }) {
+    live.discard(key);
+    composer.focus();
+  },
+});
 
 /** @param {Comment} comment */
 function actionsOf(comment) {
-  const who = session.who;
+  const { who } = session;
+  const { stream } = live;
   if (!who || !stream) return [];
   const isRuled = rules(who, stream);
   const isLive = stream.state === "live";
@@ -198,19 +181,30 @@ function actionsOf(comment) {
     actions.push(action("Pin", "pin", () => api.pinComment(streamId, comment.comment_id)));
   }
   if (isRuled || who.id === comment.author_id) {
-    actions.push(
-      action("Delete", "trash", async () => {
-        await api.deleteComment(streamId, comment.comment_id);
-        handlers.delete_comment(comment);
-      }),
-    );
+    actions.push(action("Delete", "trash", () => live.deleteComment(comment.comment_id)));
+  }
+  if (isRuled && isLive && ![who.id, stream.host_id].includes(comment.author_id)) {
+    actions.push(action(`Ban ${comment.author_name}…`, "ban", () => ban(comment)));
   }
   return actions;
 }
 
+/** @param {Comment} comment whose author it is */
+async function ban({ author_id: id, author_name: name }) {
+  const isSure = await ask({
+    title: `Ban ${name}?`,
+    words: "They can’t comment in this stream any more. What they have said stays.",
+    yes: "Ban",
+    no: "Cancel",
+  });
+  if (!isSure) return;
+  await api.banUser(streamId, id);
+  toast(`${name} is banned from this stream.`);
+}
+
 /**
  * @param {string} name
- * @param {"pin" | "trash"} icon
+ * @param {"pin" | "trash" | "ban"} icon
  * @param {() => Promise<unknown>} run
  */
 function action(name, icon, run) {
@@ -225,30 +219,28 @@ async function attempt(run) {
     if (!(problem instanceof Problem)) throw problem;
     toast(problem.words);
   }
-  draw();
 }
 
 async function loadOlder() {
-  if (older.isExhausted(timeline)) return;
+  if (live.isAtBeginning) return;
   byId("loading-older").hidden = false;
   try {
-    await older.load(timeline);
+    await live.loadOlder();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     toast(`Older comments could not be loaded. ${problem.words}`);
   } finally {
     byId("loading-older").hidden = true;
-    draw();
   }
 }
 
 view.addEventListener("follow", () => {
-  timeline.follow(view.following);
-  draw();
+  if (view.following) live.follow();
+  else live.hold();
 });
 view.addEventListener("top", () => void loadOlder());
 session.addEventListener("change", () => {
-  if (feed.state === "refused") feed.start();
+  if (live.state === "refused") live.resume();
   refresh();
 });
 byId("to-newest").addEventListener("click", () => {
@@ -257,16 +249,10 @@ byId("to-newest").addEventListener("click", () => {
   byId("scroller").focus();
 });
 byId("unpin").addEventListener("click", () => void attempt(() => api.unpinComment(streamId)));
-byId("end-stream").addEventListener("click", askToEnd);
 byId("refused-sign-in").addEventListener("click", signIn);
-for (const link of document.querySelectorAll("a[data-replay]")) {
-  /** @type {HTMLAnchorElement} */ (link).href = `/replay/${encodeURIComponent(streamId)}`;
-}
-addEventListener("online", () => feed.restart());
-addEventListener("pagehide", () => feed.stop());
-addEventListener("pageshow", (event) => {
-  if (event.persisted) feed.start();
-});
+leadTo("a[data-replay]", `/replay/${encodeURIComponent(streamId)}`);
+addEventListener("offline", () => info.offline(true));
+addEventListener("online", () => info.offline(false));
 
+info.offline(!navigator.onLine);
 refresh();
-feed.start();

@@ -48,10 +48,10 @@ export function account(session) {
     const { who } = session;
     button.replaceChildren(
       who ? avatar(who.id, who.name) : icon("person"),
+      element("span", { class: "visually-hidden", text: who ? "Signed in as " : "" }),
       element("span", { class: "account-name", text: who ? who.name : "Sign in" }),
     );
     button.classList.toggle("signed-in", Boolean(who));
-    button.setAttribute("aria-label", who ? `Signed in as ${who.name}` : "Sign in");
   };
 
   button.addEventListener("click", open);

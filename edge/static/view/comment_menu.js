@@ -9,8 +9,8 @@
 import { element } from "./element.js";
 import { icon } from "./icon.js";
 
-/** @typedef {import("../model/api.js").Comment} Comment */
-/** @typedef {{name: string, icon: "pin" | "trash", run: () => void}} Action */
+/** @typedef {import("../client/index.js").Comment} Comment */
+/** @typedef {{name: string, icon: "pin" | "trash" | "ban", run: () => void}} Action */
 
 const BUTTON = ".comment-actions";
 const GAP_PX = 4;
@@ -19,16 +19,18 @@ const GAP_PX = 4;
  * @param {object} given
  * @param {HTMLOListElement} given.list
  * @param {import("./comment_list.js").CommentList} given.view
- * @param {(comment: Comment) => Action[]} given.actionsOf
+ * @param {(comment: Comment) => Action[]} given.actionsOf none: the comment has no button
  */
 export function attachCommentMenu({ list, view, actionsOf }) {
   const menu = element("div", { class: "menu", with: { role: "menu", popover: "auto", "aria-label": "Comment" } });
-  document.body.append(menu);
+  list.closest("section")?.append(menu);
   /** @type {HTMLElement | null} */
   let opener = null;
   let openerIndex = 0;
 
   const buttons = () => /** @type {HTMLElement[]} */ ([...list.querySelectorAll(BUTTON)]);
+  const hasButton = (/** @type {import("../client/index.js").Item} */ { comment, state }) =>
+    state === "posted" && actionsOf(comment).length > 0;
   const open = (/** @type {HTMLElement} */ button) => {
     const row = button.closest("li");
     const item = row && view.itemOf(row);
@@ -64,12 +66,15 @@ export function attachCommentMenu({ list, view, actionsOf }) {
     if (button) open(/** @type {HTMLElement} */ (button));
   });
   list.addEventListener("keydown", (event) => {
-    const all = buttons();
-    const index = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    const target = index < 0 ? null : neighbour(event.key, index, all.length);
-    if (target === null) return;
+    const row = document.activeElement?.closest("li");
+    const item = row && view.itemOf(row);
+    const towards = item && step(event.key, view.items.indexOf(item), view.items.length);
+    if (!towards) return;
     event.preventDefault();
-    all[target].focus();
+    let { index } = towards;
+    while (view.items[index] && !hasButton(view.items[index])) index += towards.by;
+    const target = view.items[index] && view.reveal(view.items[index].key);
+    /** @type {HTMLElement | null | undefined} */ (target?.querySelector(BUTTON))?.focus({ preventScroll: true });
   });
   // Only for the keyboard: after a click the focus stays on the button, and the list must go on.
   let inside = false;
@@ -145,6 +150,29 @@ function neighbour(key, index, count) {
       return 0;
     case "End":
       return count - 1;
+    default:
+      return null;
+  }
+}
+
+/**
+ * Where a key leads from a comment, and which way it goes on from there when that one has no button.
+ *
+ * @param {string} key
+ * @param {number} index
+ * @param {number} count
+ * @returns {{index: number, by: 1 | -1} | null} null for keys that move nothing
+ */
+function step(key, index, count) {
+  switch (key) {
+    case "ArrowDown":
+      return { index: index + 1, by: 1 };
+    case "ArrowUp":
+      return { index: index - 1, by: -1 };
+    case "Home":
+      return { index: 0, by: 1 };
+    case "End":
+      return { index: count - 1, by: -1 };
     default:
       return null;
   }

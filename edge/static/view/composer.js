@@ -1,28 +1,19 @@
 // @ts-check
-/** The form where one writes: counter, errors beside the field, the wait after a limit. */
+/** The form where one writes: counter, what is wrong with the text beside the field, the wait after a limit. */
 
-import { Problem } from "../model/problem.js";
 import { measure, tidy } from "../model/text.js";
 import { plural } from "../model/time.js";
 import { byId } from "./element.js";
 
-/** @typedef {import("../model/api.js").Accepted} Accepted */
-
-const RATES = ["USER_RATE", "ADDRESS_RATE", "SLOW_MODE"];
-const NOT_CONFIRMED =
-  "No answer came, so it isn’t certain whether this was posted. Send it again: it won’t appear twice.";
-
 export class Composer {
   /**
    * @param {object} given
-   * @param {(text: string, onRetry: (waitMs: number) => void) => Promise<number>} given.post resolves with how long
-   *   the next comment has to wait, ms; rejects with a Problem
+   * @param {(text: string, onRetry: (waitMs: number) => void) => Promise<number>} given.post resolves, whatever became
+   *   of it, with how long the next comment has to wait, ms
    * @param {() => void} given.signIn
-   * @param {(problem: Problem) => void} given.onRefused
    */
-  constructor({ post, signIn, onRefused }) {
+  constructor({ post, signIn }) {
     this.#post = post;
-    this.#onRefused = onRefused;
     this.#field.addEventListener("input", () => this.#edited());
     this.#field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       // While an input method composes, Enter chooses a candidate.
@@ -39,7 +30,6 @@ export class Composer {
   }
 
   #post;
-  #onRefused;
   #form = byId("composer");
   #growing = byId("composer-growing");
   #field = byId("composer-text");
@@ -60,6 +50,42 @@ export class Composer {
     byId("composer-closed").hidden = mode !== "closed";
   }
 
+  focus() {
+    this.#field.focus();
+  }
+
+  /**
+   * Takes a text to be changed and sent once more. What was typed since stays, below it.
+   *
+   * @param {string} text
+   * @param {string} words what is wrong with it
+   */
+  take(text, words) {
+    const since = this.#field.value;
+    this.#field.value = since.trim() ? `${text}\n${since}` : text;
+    this.#complain(words);
+    this.#edited();
+    this.focus();
+  }
+
+  /** Takes no comment for so long. @param {number} ms */
+  waitFor(ms) {
+    if (ms <= 0) return;
+    this.#waitUntil = Date.now() + ms;
+    clearInterval(this.#ticking);
+    const tick = () => {
+      const seconds = Math.ceil(this.#waitMs() / 1000);
+      if (seconds > 0) {
+        this.#note.textContent = `You can comment again in ${plural(seconds, "second")}.`;
+      } else {
+        clearInterval(this.#ticking);
+      }
+      this.#edited();
+    };
+    this.#ticking = setInterval(tick, 250);
+    tick();
+  }
+
   async #submit() {
     const text = tidy(this.#field.value);
     const { empty, over } = measure(text);
@@ -72,29 +98,11 @@ export class Composer {
     this.#complain("");
     this.#edited();
     try {
-      const waitMs = await this.#post(text, (retryMs) => this.#retrying(retryMs));
-      this.#waitFor(waitMs);
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      this.#refused(problem, text);
+      this.waitFor(await this.#post(text, (retryMs) => this.#retrying(retryMs)));
     } finally {
       this.#sending = false;
       this.#edited();
     }
-  }
-
-  /**
-   * @param {Problem} problem
-   * @param {string} text
-   */
-  #refused(problem, text) {
-    // Nothing that was written is lost, neither the refused text nor what was typed since.
-    const since = this.#field.value;
-    this.#field.value = since.trim() ? `${text}\n${since}` : text;
-    if (RATES.includes(problem.reason)) this.#waitFor(Math.max(problem.retryAfterMs, 1_000));
-    else if (problem.isTransient) this.#complain(NOT_CONFIRMED);
-    else this.#complain(problem.field("text") ? `Text ${problem.field("text")}` : problem.words);
-    this.#onRefused(problem);
   }
 
   /** @param {number} retryMs */
@@ -121,23 +129,5 @@ export class Composer {
 
   #waitMs() {
     return this.#waitUntil - Date.now();
-  }
-
-  /** @param {number} ms */
-  #waitFor(ms) {
-    if (ms <= 0) return;
-    this.#waitUntil = Date.now() + ms;
-    clearInterval(this.#ticking);
-    const tick = () => {
-      const seconds = Math.ceil(this.#waitMs() / 1000);
-      if (seconds > 0) {
-        this.#note.textContent = `You can comment again in ${plural(seconds, "second")}.`;
-      } else {
-        clearInterval(this.#ticking);
-      }
-      this.#edited();
-    };
-    this.#ticking = setInterval(tick, 250);
-    tick();
   }
 }

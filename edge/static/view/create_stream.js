@@ -1,10 +1,10 @@
 // @ts-check
 /** The form with which a host starts a stream. */
 
-import { Problem } from "../model/problem.js";
+import { Problem } from "../client/index.js";
 import { byId } from "./element.js";
 
-/** @typedef {import("../model/api.js").Stream} Stream */
+/** @typedef {import("../client/index.js").Stream} Stream */
 
 const FIELDS = ["title", "stream_id", "slow_mode_s"];
 

@@ -38,7 +38,7 @@ export function byId(id) {
 /**
  * Runs `draw` in the next frame, once, however often it was asked for.
  *
- * @param {() => void} draw
+ * @param {(nowMs: number) => void} draw is told when that frame is, as requestAnimationFrame tells it
  * @returns {() => void}
  */
 export function oncePerFrame(draw) {
@@ -46,9 +46,9 @@ export function oncePerFrame(draw) {
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((nowMs) => {
       asked = false;
-      draw();
+      draw(nowMs);
     });
   };
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The player's controls: play, seek, speed; by pointer and by keyboard. */
+/** The player's controls: play, seek, speed, and a video's sound and size; by pointer and by keyboard. */
 
 import { SPEEDS } from "../model/clock.js";
 import { formatOffset, speakOffset } from "../model/time.js";
@@ -8,16 +8,16 @@ import { icon } from "./icon.js";
 
 const JUMP_MS = 10_000;
 
-/** @typedef {import("../model/clock.js").Clock} Clock */
+/** @typedef {import("../model/clock.js").Clock | import("../video/media_clock.js").MediaClock} Clock */
 
 export class Player {
   /**
    * @param {Clock} clock
-   * @param {(positionMs: number) => void} onSeek after the clock has been set
+   * @param {HTMLVideoElement | null} video that keeps the clock
    */
-  constructor(clock, onSeek) {
+  constructor(clock, video) {
     this.#clock = clock;
-    this.#onSeek = onSeek;
+    if (video) this.#attach(video);
     byId("back").append(icon("back"));
     byId("forward").append(icon("forward"));
     byId("back").addEventListener("click", () => this.#seek(clock.positionMs - JUMP_MS));
@@ -41,7 +41,6 @@ export class Player {
   }
 
   #clock;
-  #onSeek;
   #box = byId("player");
   #play = byId("play");
   #bar = byId("seek");
@@ -71,22 +70,32 @@ export class Player {
     this.#time.textContent = formatOffset(positionMs);
   }
 
+  /** @param {HTMLVideoElement} video */
+  #attach(video) {
+    const sound = byId("sound");
+    const showSound = () => {
+      sound.replaceChildren(icon(video.muted ? "silent" : "sound"));
+      sound.setAttribute("aria-label", video.muted ? "Sound on" : "Sound off");
+    };
+    byId("screen").append(this.#box);
+    byId("video-buttons").hidden = false;
+    byId("whole-screen").append(icon("expand"));
+    byId("whole-screen").addEventListener("click", () => video.requestFullscreen().catch(() => undefined));
+    sound.addEventListener("click", () => (video.muted = !video.muted));
+    video.addEventListener("volumechange", showSound);
+    video.addEventListener("click", () => this.#toggle());
+    showSound();
+  }
+
   #toggle() {
-    if (this.#clock.playing) {
-      this.#clock.pause();
-    } else {
-      const from = this.#clock.positionMs;
-      this.#clock.play();
-      // From the end it starts over.
-      if (this.#clock.positionMs < from) this.#onSeek(this.#clock.positionMs);
-    }
+    if (this.#clock.playing) this.#clock.pause();
+    else this.#clock.play();
     this.show();
   }
 
   /** @param {number} ms */
   #seek(ms) {
     this.#clock.seek(ms);
-    this.#onSeek(this.#clock.positionMs);
     this.show();
   }
 

@@ -1,7 +1,6 @@
 // @ts-check
-/** What every page has: the session, the API, the header's buttons, short messages. */
+/** What every page has: the session, the header's buttons, short messages. */
 
-import { Api } from "../model/api.js";
 import { Session } from "../model/session.js";
 import { account, takeTokenFromAddress } from "./account.js";
 import { byId } from "./element.js";
@@ -9,17 +8,16 @@ import { themeToggle } from "./theme_toggle.js";
 import { toaster } from "./toast.js";
 
 /**
- * @returns {{session: Session, api: Api, toast: (words: string) => void, signIn: () => void}}
+ * @returns {{session: Session, toast: (words: string) => void, signIn: () => void}}
  */
 export function openShell() {
   const session = new Session(storage());
-  const api = new Api({ token: () => session.token });
   const toast = toaster();
   takeTokenFromAddress(session, toast);
   const { button, dialog, open } = account(session);
   byId("header-actions").append(themeToggle(), button);
   document.body.append(dialog);
-  return { session, api, toast, signIn: open };
+  return { session, toast, signIn: open };
 }
 
 /** The stream's id in `/watch/{id}` and `/replay/{id}`. */

@@ -4,7 +4,7 @@
 import { formatAgo, formatCount, formatMoment, formatOffset } from "../model/time.js";
 import { element } from "./element.js";
 
-/** @typedef {import("../model/api.js").Stream} Stream */
+/** @typedef {import("../client/index.js").Stream} Stream */
 
 /**
  * @param {Stream} stream

@@ -5,20 +5,24 @@ import { formatCount, formatOffset, formatMoment, plural } from "../model/time.j
 import { commentRow } from "./comment_row.js";
 import { byId } from "./element.js";
 
-/** @typedef {import("../model/api.js").Comment} Comment */
-/** @typedef {import("../model/api.js").Stream} Stream */
-/** @typedef {import("../model/feed.js").FeedState} FeedState */
+/** @typedef {import("../client/index.js").Comment} Comment */
+/** @typedef {import("../client/index.js").ConnectionState} ConnectionState */
+/** @typedef {import("../client/index.js").Stream} Stream */
 
 /** So long after the last comment that was left out, the notice goes. */
 const SAMPLED_MS = 10_000;
+const OFFLINE = "You are offline. When you are back, so are the comments that you missed.";
 
-/** @type {Record<FeedState, string>} */
+/** @type {Record<ConnectionState | "offline", string>} */
 const CONNECTION = {
   connecting: "Connecting…",
   live: "Live",
   reconnecting: "Reconnecting…",
+  paused: "Paused",
+  offline: "Offline",
   ended: "Ended",
   refused: "Not available",
+  closed: "Closed",
 };
 
 export class StreamInfo {
@@ -37,11 +41,21 @@ export class StreamInfo {
   #endsAt = 0;
   #sampledUntil = 0;
   #degraded = false;
+  #pinnedAs = "";
+  /** @type {ConnectionState} */
+  #state = "connecting";
+  #offline = false;
 
-  /** @param {FeedState} state */
+  /** @param {ConnectionState} state */
   connection(state) {
-    this.#connection.textContent = CONNECTION[state];
-    this.#connection.dataset.state = state;
+    this.#state = state;
+    this.#tick();
+  }
+
+  /** The browser has no network at all. @param {boolean} offline */
+  offline(offline) {
+    this.#offline = offline;
+    this.#tick();
   }
 
   /** @param {Stream} stream */
@@ -54,19 +68,9 @@ export class StreamInfo {
     byId("started").textContent = formatMoment(stream.started_at);
     byId("slow-mode-row").hidden = !stream.slow_mode_s;
     byId("slow-mode").textContent = `one comment every ${plural(stream.slow_mode_s, "second")}`;
-    this.#tick();
-  }
-
-  /** @param {number} reported by all edges; they may not have counted us yet */
-  viewers(reported) {
-    const count = Math.max(1, reported);
+    // By all edges; they may not have counted us yet.
+    const count = Math.max(1, stream.viewers);
     this.#viewers.textContent = `${formatCount(count)} ${count === 1 ? "viewer" : "viewers"}`;
-    this.#tick();
-  }
-
-  /** The end is announced. @param {string} endsAt */
-  ending(endsAt) {
-    this.#endsAt = Date.parse(endsAt);
     this.#tick();
   }
 
@@ -87,19 +91,28 @@ export class StreamInfo {
    * @param {import("./comment_row.js").Look} look
    */
   pinned(comment, look) {
+    const as = JSON.stringify([comment, look]);
+    if (as === this.#pinnedAs) return;
+    this.#pinnedAs = as;
     this.#pinned.hidden = !comment;
     byId("pinned-comment").replaceChildren(...(comment ? [commentRow(comment, look)] : []));
   }
 
   #tick() {
+    const now = Date.now();
+    const isAway = this.#offline && this.#state !== "ended" && this.#state !== "refused";
+    const state = isAway ? "offline" : this.#state;
+    // Only what changed: a screen reader says it anew.
+    if (this.#connection.dataset.state !== state) this.#connection.textContent = CONNECTION[state];
+    this.#connection.dataset.state = state;
+    const notice = isAway ? OFFLINE : this.#noticeAt(now);
+    this.#notice.textContent = notice;
+    this.#notice.hidden = notice === "";
     const stream = this.#stream;
     if (!stream) return;
-    const now = Date.now();
     this.#viewers.hidden = stream.state === "ended";
     const until = stream.ended_at ? Date.parse(stream.ended_at) : now;
     this.#elapsed.textContent = formatOffset(until - Date.parse(stream.started_at));
-    this.#notice.textContent = this.#noticeAt(now);
-    this.#notice.hidden = this.#notice.textContent === "";
   }
 
   /** @param {number} now */

@@ -90,3 +90,18 @@ test("speeds go up and down by steps, within their bounds", () => {
   for (let step = 0; step < 20; step += 1) clock.nextSpeed(-1);
   assert.equal(clock.speed, 0.5);
 });
+
+test("the client can take it for a player that tells of its jumps", () => {
+  const { clock, pass } = clockOf(60_000);
+  let jumps = 0;
+  clock.addEventListener("seeked", () => (jumps += 1));
+  clock.speed = 2;
+  clock.play();
+  pass(5_000);
+  assert.deepEqual([clock.currentTime, clock.paused, clock.playbackRate, jumps], [10, false, 2, 0]);
+  clock.seek(59_000);
+  pass(5_000);
+  clock.pause();
+  clock.play();
+  assert.deepEqual([clock.currentTime, clock.paused, jumps], [0, false, 2], "also to the beginning, from the end");
+});

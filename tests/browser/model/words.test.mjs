@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { hueOf, initialOf } from "../../../edge/static/model/avatar.js";
-import { backoffMs } from "../../../edge/static/model/backoff.js";
-import { Problem, retryAfterMs } from "../../../edge/static/model/problem.js";
 import { summaryOf } from "../../../edge/static/model/summary.js";
 import { lengthOf, measure, shown, tidy } from "../../../edge/static/model/text.js";
 import { formatAgo, formatCount, formatOffset, plural, speakOffset } from "../../../edge/static/model/time.js";
-import { comments } from "./comments.mjs";
+import { comments } from "../../clients/js/logic/comments.mjs";
 
 test("length is counted in code points, as the server counts", () => {
   assert.equal(lengthOf("héllo"), 5);
@@ -58,6 +56,9 @@ test("an author has one colour everywhere, and an initial as people see it", () 
   const sectors = new Set(Array.from({ length: 24 }, (_, number) => Math.floor(hueOf(`user${number}`) / 30)));
   assert.ok(sectors.size >= 8, `24 neighbours have hues in ${sectors.size} of 12 sectors`);
   assert.equal(initialOf("ada"), "A");
+  assert.equal(initialOf("a"), "A");
+  assert.equal(initialOf("e\u0301mile"), "E\u0301");
+  assert.equal(initialOf("éa"), "É");
   assert.equal(initialOf("👩‍🚀 Sally"), "👩‍🚀");
   assert.equal(initialOf(" "), "?");
 });
@@ -66,32 +67,4 @@ test("a screen reader hears few comments, and a summary of many", () => {
   assert.equal(summaryOf([]), "");
   assert.equal(summaryOf(comments(1, 2)), "Ada: comment 1. Ada: comment 2");
   assert.equal(summaryOf(comments(1, 160)), "160 new comments, the latest from Ada");
-});
-
-test("Retry-After is seconds or a date", () => {
-  const now = Date.parse("2026-01-01T12:00:00Z");
-  assert.equal(retryAfterMs(null, now), 0);
-  assert.equal(retryAfterMs("7", now), 7_000);
-  assert.equal(retryAfterMs("Thu, 01 Jan 2026 12:00:10 GMT", now), 10_000);
-  assert.equal(retryAfterMs("soon", now), 0);
-});
-
-test("a problem's words are the server's, or our own", async () => {
-  const body = { reason: "INVALID_FIELD", detail: "text: too long", errors: [{ pointer: "#/text", detail: "too long" }] };
-  const problem = await Problem.from(new Response(JSON.stringify(body), { status: 400 }));
-  assert.equal(problem.words, "text: too long");
-  assert.equal(problem.field("text"), "too long");
-  assert.equal(problem.field("meta"), undefined);
-  assert.equal(problem.isTransient, false);
-  const foreign = await Problem.from(new Response("<html>", { status: 502, headers: { "Retry-After": "2" } }));
-  assert.equal(foreign.isTransient, true);
-  assert.equal(foreign.retryAfterMs, 2_000);
-  assert.match(foreign.words, /502/);
-});
-
-test("waits grow to a bound, and no two are alike", () => {
-  assert.equal(backoffMs(0, () => 0), 250);
-  assert.equal(backoffMs(0, () => 1), 500);
-  assert.equal(backoffMs(3, () => 1), 4_000);
-  assert.equal(backoffMs(50, () => 1), 15_000);
 });

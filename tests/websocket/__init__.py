@@ -1,0 +1,1 @@
+"""WebSockets at the edge."""
