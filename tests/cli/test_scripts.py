@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,17 +52,44 @@ def test_a_machine_without_python_is_told_what_is_needed(checkout: Path) -> None
     ]
 
 
+def put_python(checkout: Path, name: str, us: int, *, venv: str = "exit 3") -> None:
+    """A Python that says it is so fast, and runs ``venv`` when it is to make an environment in the folder ``$4``."""
+    modules = f'case "$2" in venv) echo "made by {name}"; {venv};; pip) exit 1;; esac'
+    put(checkout.parent / "bin", name, f'{modules}; case "$1" in *.py) echo "{us} $0";; esac')
+
+
 def test_an_old_python_is_none(checkout: Path) -> None:
     put(checkout.parent / "bin", "python3", "exit 1")
     assert "Python 3.11 or newer is needed" in up(checkout).stderr
 
 
-def test_a_python_without_venv_is_named_with_the_way_out(checkout: Path) -> None:
-    put(checkout.parent / "bin", "python3", f'case "$2" in *ensurepip*) exit 1;; esac; exec "{sys.executable}" "$@"')
+def test_a_python_without_venv_is_none(checkout: Path) -> None:
+    put(checkout.parent / "bin", "python3", 'case "$1" in *.py) echo "100 $0";; *) exit 1;; esac')
+    assert "Python 3.11 or newer is needed" in up(checkout).stderr
+
+
+def test_a_machine_without_pip_is_told_the_way_out(checkout: Path) -> None:
+    put_python(checkout, "python3", 100, venv="exit 0")
     ended = up(checkout)
     assert ended.returncode == 1
-    assert len(ended.stderr.splitlines()) == 1
     assert "apt-get install python3-venv" in ended.stderr
+
+
+def test_of_several_pythons_the_fastest_is_taken(checkout: Path) -> None:
+    put_python(checkout, "python3.13", 1000)
+    put_python(checkout, "python3.12", 850)
+    put_python(checkout, "python3.11", 700)
+    put_python(checkout, "python3", 900)
+    ended = up(checkout)
+    assert ended.stdout == "made by python3.11\n"
+    assert "python3.11 could not make" in ended.stderr
+
+
+def test_of_pythons_that_are_alike_the_newest_is_taken(checkout: Path) -> None:
+    put_python(checkout, "python3.13", 1000)
+    put_python(checkout, "python3.12", 950)
+    put_python(checkout, "python3.11", 905)
+    assert up(checkout).stdout == "made by python3.13\n"
 
 
 def made_from(checkout: Path, lock: str) -> None:
