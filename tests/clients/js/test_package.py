@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -59,8 +58,7 @@ def test_it_needs_nothing_else_and_names_what_it_exports() -> None:
 def test_a_strict_program_compiles_against_the_package_as_it_is_published(tsc: list[str], tmp_path: Path) -> None:
     npm = program(("npm",), "npm")
     (packed,) = json.loads(run([npm, "pack", "--json", "--pack-destination", str(tmp_path)], CLIENT))
-    with tarfile.open(tmp_path / packed["filename"]) as archive:
-        archive.extractall(tmp_path, filter="data")
+    run(["tar", "-xzf", packed["filename"]], tmp_path)
     installed = tmp_path / "node_modules" / "@livecomments" / "client"
     installed.parent.mkdir(parents=True)
     (tmp_path / "package").rename(installed)
