@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from core import changes
 from core.access import check_may_watch, check_rules
@@ -75,6 +76,13 @@ class CommentService(CommentServiceServicer):
 
     async def _read(self, requests: AsyncIterator[pb.IngestCommentsRequest], call: IngestCall) -> None:
         lookups: set[asyncio.Task[None]] = set()
+
+        def looked_up(item: pb.IngestItem, lookup: asyncio.Task[None]) -> None:
+            lookups.discard(lookup)
+            if lookup.cancelled():
+                # The call does not end before each of its items is answered.
+                refuse(call, item.tag, draining())
+
         async with asyncio.TaskGroup() as tasks:
             async for request in requests:
                 call.expect(len(request.items))
@@ -84,7 +92,7 @@ class CommentService(CommentServiceServicer):
                         continue
                     lookup = tasks.create_task(self._intake.find_and_take_item(item, call))
                     lookups.add(lookup)
-                    lookup.add_done_callback(lookups.discard)
+                    lookup.add_done_callback(partial(looked_up, item))
                 await call.room()
         call.finish()
 

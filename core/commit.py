@@ -5,7 +5,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from core.backlog import Backlog
@@ -29,7 +29,8 @@ WAITING_MAX = 10_000
 """Posts that may wait for their turn in one stream: fewer than a caller may have open, so that one stream that hangs
 leaves the others their room.
 """
-_PROJECT_AGAIN_S = 1.0
+_TELL_AGAIN_S = 1.0
+"""How soon the registry is told again what it did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ class Change:
 class Committer:
     """Takes what shall happen in one stream and answers when it is known.
 
-    ``run`` is its one task; the rest only adds to the queue, or gives up on those who wait too long. While an append
-    is in doubt nothing else is decided: those in it hear NOT_CONFIRMED after WAIT_S, all others OVERLOADED.
+    ``run`` does it; the rest only adds to the queue, or gives up on those who wait too long. While an append is in
+    doubt nothing else is decided: those in it hear NOT_CONFIRMED after WAIT_S, all others OVERLOADED. The registry is
+    told beside that: however long it takes, no post waits for it.
     """
 
     def __init__(
@@ -80,6 +82,11 @@ class Committer:
         self._flight_since = 0.0
         self._is_stalled = False
         self._is_ready = False
+        self._appended: list[Change] = []
+        """Changes that are in the log and were not answered yet."""
+        self._news = asyncio.Event()
+        """There is something to tell the registry, or to answer."""
+        self._is_registry_behind = False
         self.used_at = time.monotonic()
 
     @property
@@ -94,7 +101,8 @@ class Committer:
     @property
     def is_idle(self) -> bool:
         """Nothing waits, nothing is under way, and the registry knows all."""
-        return self._is_ready and not self._queue and self._flight is None and not self._fence.ledger.unprojected
+        is_committed = self._is_ready and not self._queue and self._flight is None
+        return is_committed and not self._appended and not self._fence.ledger.unprojected
 
     def offer(self, posts: Sequence[Post]) -> None:
         """Takes posts; the answer goes to each one's ``reply``, maybe at once. Never waits."""
@@ -133,9 +141,16 @@ class Committer:
         if self._flight is not None:
             self._give_up(self._flight)
         self._refuse_waiting(time.monotonic())
+        self._settle()
 
     async def run(self) -> None:
         """Takes the stream over, then commits until it is cancelled."""
+        await self._take_over()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tell_registry())
+            await self._commit()
+
+    async def _take_over(self) -> None:
         while True:
             try:
                 await self._fence.take_over()
@@ -144,31 +159,51 @@ class Committer:
                 log().warning("stream not taken over", stream=self.stream_id, error=str(error))
             await asyncio.sleep(random.uniform(0.1, 0.3))
         self._is_ready = True
-        # What a core that died could not tell the registry any more.
-        await self._project()
+
+    async def _commit(self) -> None:
         while True:
             await self._wait_for_work()
-            if not self._queue:
-                await self._project()
-            elif isinstance(first := self._queue[0], Change):
-                self._queue.popleft()
-                with self._in_flight(first):
-                    await self._commit_change(first)
-            else:
-                posts = self._gather()
-                with self._in_flight(posts):
-                    await self._commit_posts(posts)
-            self._fence.sum_up()
+            async with self._fence.turn:
+                if not self._queue:
+                    # All who waited have given up while another had its turn.
+                    continue
+                if isinstance(first := self._queue[0], Change):
+                    self._queue.popleft()
+                    with self._in_flight(first):
+                        await self._commit_change(first)
+                else:
+                    posts = self._gather()
+                    with self._in_flight(posts):
+                        await self._commit_posts(posts)
+                self._fence.sum_up()
+            if self._fence.ledger.unprojected and not self._is_registry_behind:
+                # Another core's, read because it was first.
+                self._news.set()
 
     async def _wait_for_work(self) -> None:
-        if self._queue:
-            return
-        self._work.clear()
-        try:
-            async with asyncio.timeout(_PROJECT_AGAIN_S if self._fence.ledger.unprojected else None):
-                await self._work.wait()
-        except TimeoutError:
-            pass
+        while not self._queue:
+            self._work.clear()
+            await self._work.wait()
+
+    async def _tell_registry(self) -> None:
+        # First what a core that died could not tell any more.
+        while True:
+            self._news.clear()
+            try:
+                await self._fence.project()
+                self._is_registry_behind = False
+            except (RegistryUnavailable, LogUnreadable) as error:
+                self._is_registry_behind = True
+                log().warning("registry is behind", stream=self.stream_id, error=str(error))
+            self._settle()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TELL_AGAIN_S if self._is_registry_behind else None):
+                    await self._news.wait()
+
+    def _settle(self) -> None:
+        for change in self._appended:
+            change.settle(self.stream)
+        self._appended.clear()
 
     @contextmanager
     def _in_flight(self, work: list[Post] | Change) -> Iterator[None]:
@@ -245,19 +280,15 @@ class Committer:
                 else:
                     is_decided = await self._fence.append(EventBatch(events=[event])) is not None
                 if is_decided:
-                    await self._project()
-                    change.settle(self._fence.ledger.stream)
+                    # Answered once the registry was told: so one reads what one wrote.
+                    self._appended.append(change)
+                    self._news.set()
+                    return
             except LogFull:
                 change.refuse(overloaded("the log is full"))
             except Refusal as refusal:
                 if await self._fence.knew(change.arrived):
                     change.refuse(refusal)
-
-    async def _project(self) -> None:
-        try:
-            await self._fence.project()
-        except (RegistryUnavailable, LogUnreadable) as error:
-            log().warning("registry is behind", stream=self.stream_id, error=str(error))
 
     def _give_up(self, flight: list[Post] | Change) -> None:
         if isinstance(flight, Change):

@@ -34,7 +34,8 @@ _numbers = itertools.count()
 class Fence:
     """The ledger of a stream, what stands behind it in the log, and what the registry knows of it.
 
-    One task at a time uses it. ``take_over`` comes first.
+    ``take_over`` comes first. From then on whoever uses it holds ``turn``; but for ``project``, which runs beside the
+    others, once at a time, and takes its turn where it has to.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Fence:
         self._revision = revision
         self._knew_at = -math.inf
         self.ledger = Ledger(stream, rate, self._ids)
+        self.turn = asyncio.Lock()
 
     async def take_over(self) -> None:
         """Learns the stream's last two minutes, or as much as its limits look back; raises LogUnreadable."""
@@ -144,17 +146,20 @@ class Fence:
         """Writes what the log did to the stream into the registry; raises RegistryUnavailable or LogUnreadable.
 
         When another core wrote there before, its events are read first: the log's order decides, not the writers'.
+        Cancelled, it may have written.
         """
         while self.ledger.unprojected:
-            stream = self.ledger.stream
+            # More may come while it is being written: at the end of the list, and of any ledger that takes its place.
+            told, stream = len(self.ledger.unprojected), self.ledger.stream
             if stream != self._written:
                 try:
                     self._revision = await self._store.replace(stream, self._revision)
                 except Conflict:
-                    await self._adopt_registry()
+                    async with self.turn:
+                        await self._adopt_registry()
                     continue
                 self._written = stream
-            self.ledger.unprojected.clear()
+            del self.ledger.unprojected[:told]
 
     @property
     def stream_id(self) -> str:

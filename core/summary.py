@@ -18,7 +18,10 @@ from livecomments.v1.comment_pb2 import Event
 _MESSAGES = 500
 _COMMENTS = 5_000
 _CHANGES_BYTES = 256 * 1024
-"""How long a stretch is. With names of the greatest length its charges still fit into a message of nats-server's."""
+_AUTHORS = 6_000
+"""How long a stretch is, the message that makes it long enough included: with names of the greatest length its charges
+still fit into a message of nats-server's.
+"""
 _NUMBER, _COUNT, _TIME = "Q", "I", "d"
 """64 and 32 bits, and a double; as they lie in memory, which is little-endian wherever a core runs."""
 
@@ -109,6 +112,11 @@ class Stretch:
     def is_long(self) -> bool:
         """It is time for a summary: a busy stream has one every second or so."""
         return len(self._seqs) >= _MESSAGES or len(self._digests) >= _COMMENTS or self._changes_size >= _CHANGES_BYTES
+
+    @property
+    def is_too_long(self) -> bool:
+        """Its charges may not fit into a message: who takes a stream over may learn those of an hour at once."""
+        return len(self._full_at_ms) > _AUTHORS
 
     def learn(self, seq: int, at_ms: int, gist: Gist) -> None:
         """The next message; ``at_ms``: when the last comment up to it was posted."""

@@ -143,6 +143,9 @@ async def _charge(ledger: Ledger, stream_log: StreamLog, rate: UserRate, last: L
     await stream_log.replay_since(since_ms, charge)
     if charged_seq < last.seq and last.stored_at_ms >= since_ms:
         raise LogUnreadable("the consumer stands behind the leader")
+    if ledger.stretch.is_too_long:
+        # Left out of the summaries: who takes over next reads this part of the log, too.
+        ledger.begin_stretch()
 
 
 def check_reached(ledger: Ledger, seq: int) -> None:

@@ -1,7 +1,6 @@
 """A stream whose publish hangs: nats-server answers for every other one."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from livecomments.log import Shard
 from livecomments.registry import Registry
 from livecomments.v1.comment_pb2 import Stream
 from tests.core.client import CoreClient, open_client, post_until_answered, refused
-from tests.core.waiting import until
+from tests.core.waiting import until_set
 from tests.nats_proxy import NatsProxy, is_append_to
 from tests.processes import NatsServer, Service
 
@@ -43,13 +42,6 @@ async def client(data_dir: Path, proxy: NatsProxy) -> AsyncIterator[CoreClient]:
     with Service("core", data_dir, nats_url=proxy.url) as service:
         async with open_client(service, data_dir) as client:
             yield client
-
-
-async def until_set(event: threading.Event, what: str) -> None:
-    async def is_set() -> bool:
-        return event.is_set()
-
-    await until(is_set, what)
 
 
 async def test_it_delays_no_other_stream_and_recovers(client: CoreClient, proxy: NatsProxy) -> None:

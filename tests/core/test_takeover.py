@@ -1,5 +1,6 @@
 """A core that takes a stream over by its summaries, against a real nats-server. The log decides what is true."""
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -94,6 +95,30 @@ async def test_by_summaries_a_core_knows_what_the_owner_knew(stage: Stage) -> No
         each.last_seq for each in (await stage.summaries.read())[:-1]
     ]
     check_alike(heir, await heir_by(stage, "SUMMARIES"))
+
+
+async def test_more_charges_than_a_message_holds_are_left_to_the_log(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.summary._AUTHORS", 2)
+    at_ms = int(time.time() * 1000)
+    owner = await stage.core()
+    await owner.append(comments(("ann", "k"), ("bob", ""), ("eve", ""), at_ms=at_ms))
+    heir = await heir_by(stage, "LOG")
+    for number in range(LONG):
+        await heir.append(comments(("dan", f"k{number}"), at_ms=at_ms))
+        heir.sum_up()
+
+    async def are_left() -> bool:
+        return len(await stage.summaries.read()) == len(await stage.summaries.read_charges()) == 1
+
+    await until(are_left, "a summary and its charges are there")
+    (charges,) = await stage.summaries.read_charges()
+    assert (charges.user_ids, charges.after_seq) == (["dan"], heir.ledger.last_seq - LONG)
+    third = await heir_by(stage, "SUMMARIES")
+    for user in ("ann", "bob", "eve", "dan"):
+        assert third.ledger.limits.full_at(user) == heir.ledger.limits.full_at(user) is not None
+    assert third.ledger.requests.find(request_digest("ann", "k")) is not None
 
 
 async def test_what_the_summaries_say_is_not_read_in_the_log(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """Waiting for a condition, with a deadline."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -17,3 +18,12 @@ async def until(find: Callable[[], Awaitable[T | None]], what: str, timeout_s: f
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
         await asyncio.sleep(0.01)
     return found
+
+
+async def until_set(event: threading.Event, what: str) -> None:
+    """Waits until a thread has set it."""
+
+    async def is_set() -> bool:
+        return event.is_set()
+
+    await until(is_set, what)
