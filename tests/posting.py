@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Self
 
 import httpx
@@ -31,6 +32,8 @@ class Posting:
     """Text by comment id, as the 202s said."""
     answered_at: list[float] = field(default_factory=list)
     """When each was answered, monotonic seconds, rising."""
+    refused: int = 0
+    """How often one was answered 503."""
     failure: str = ""
 
     def __post_init__(self) -> None:
@@ -51,6 +54,11 @@ class Posting:
         for thread in self._threads:
             thread.join(30)
             assert not thread.is_alive()
+
+    def longest_pause(self) -> float:
+        """From one answer of 202 to the next, s."""
+        answered_at = sorted(self.answered_at)
+        return max(after - before for before, after in pairwise(answered_at))
 
     def _post(self, number: int) -> None:
         edges = self.edges or [self.system.edge]
@@ -77,6 +85,7 @@ class Posting:
                     if answer.status_code != 503:
                         self.failure = answer.text
                         return
+                    self.refused += 1
                     # A good client would wait as long as Retry-After says; this one wants trouble.
                     self._stop.wait(0.02)
 

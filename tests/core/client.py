@@ -136,6 +136,10 @@ class Ingest:
         await self.send(items)
         return await self.answers_of(items)
 
+    def has_answered(self, item: cs.IngestItem) -> bool:
+        """Its answer was read on the way to another's."""
+        return item.tag in self._answers
+
     async def answers_of(self, items: Sequence[cs.IngestItem]) -> list[cs.IngestResult]:
         """Waits for the answers of items that were sent; those of others are kept until they are asked for."""
         wanted = {item.tag for item in items}

@@ -58,6 +58,8 @@ async def test_it_delays_no_other_stream_and_recovers(client: CoreClient, proxy:
             for number in range(100):
                 (answer,) = await ingest.answers([ingest.item(other, f"{number}", f"user{number}")])
                 assert answer.HasField("posted"), answer
+                if number < 20:
+                    assert not ingest.has_answered(in_doubt), "the others were not answered before WAIT_S was up"
             (answer,) = await ingest.answers([ingest.item(late, "first")])
             assert answer.HasField("posted"), answer
             first, *rest = await ingest.answers_of([in_doubt, *behind])

@@ -122,6 +122,7 @@ async def test_a_nats_server_that_freezes_delays_the_feed_and_takes_nothing_from
             finally:
                 nats_server.signal(signal.SIGCONT)
         await until_all_have({"a": [watching]}, posting.result(), EVERYTHING_WITHIN_S)
+        assert min(proxy.mischief.done.values()) > 0
 
 
 async def test_a_lost_last_message_shows_within_6_s_although_replicas_are_behind(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from livecomments.log import Log, connect, open_log
 from livecomments.mirror import open_bucket
 from livecomments.settings import Settings
 from tests.cluster import NatsCluster, NatsNode
-from tests.posting import Posting
+from tests.posting import POSTERS, Posting
 from tests.processes import eventually
 from tests.system import System
 from tests.viewers import Viewer, follow
@@ -62,6 +62,11 @@ class Broadcast:
         enough = len(self._posting.accepted) + MORE
         follow(self._viewers, lambda: len(self._posting.accepted) > enough, f"posting goes on {when}", RECOVERY_S)
         self.is_seen(set(self._posting.accepted), when)
+
+    def stands_still(self) -> None:
+        """Waits until each client was told so: it must not have been told anything else."""
+        told = self._posting.refused
+        follow(self._viewers, lambda: self._posting.refused >= told + POSTERS, "posting stands still", RECOVERY_S)
 
     def is_seen(self, comments: set[str], when: str) -> None:
         follow(
@@ -194,6 +199,20 @@ def test_without_a_majority_nothing_is_accepted_and_a_retry_afterwards_gives_one
     stored = clustered.stored(stream, lambda comments: len(comments) > 3, RECOVERY_S)
     assert [comment["comment_id"] for comment in stored] == viewer_sees(viewer, 4)
     assert {comment["comment_id"] for comment in stored} == {before["comment_id"], *accepted}
+
+
+def test_nothing_is_lost_when_a_majority_goes_with_the_leader_and_comes_back(
+    clustered: System, cluster: NatsCluster
+) -> None:
+    with on_air(clustered) as broadcast:
+        leader = leader_with_clients(cluster)
+        gone = [leader, cluster.others(leader)[0]]
+        for node in gone:
+            node.kill()
+        broadcast.stands_still()
+        for node in gone:
+            node.start()
+        broadcast.goes_on("with all of them")
 
 
 def viewer_sees(viewer: Viewer, count: int) -> list[str]:

@@ -7,8 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from cassandra.cluster import Session
-from cassandra.query import Statement
+from cassandra import ConsistencyLevel
+from cassandra.cluster import ResponseFuture, Session
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    NoSpeculativeExecutionPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.protocol import BatchMessage, ExecuteMessage
+from cassandra.query import BatchType, Statement
 
 from livecomments.cursor import Cursor
 from livecomments.settings import SettingsError
@@ -41,6 +49,57 @@ def batch(after_seq: int, *messages: EventBatch) -> Batch:
     made, poisons = batch_of(0, Cursor("e1", after_seq), log)
     assert not poisons
     return made
+
+
+def long_comments(from_ms: int) -> list[Comment]:
+    """A hundred: more than one write holds."""
+    comments = [comment_at(from_ms + number, STREAM) for number in range(100)]
+    for comment in comments:
+        comment.text = "x" * 500
+    return comments
+
+
+@pytest.mark.parametrize(
+    ("name", "speculative"), [(READ, ConstantSpeculativeExecutionPolicy), (WRITE, NoSpeculativeExecutionPolicy)]
+)
+def test_statements_go_to_a_replica_for_a_quorum_and_slow_reads_to_a_second(
+    cql_session: Session, name: str, speculative: type
+) -> None:
+    profile = cql_session.cluster.profile_manager.profiles[name]
+    assert profile.consistency_level == ConsistencyLevel.LOCAL_QUORUM
+    assert profile.serial_consistency_level == ConsistencyLevel.LOCAL_SERIAL
+    assert isinstance(profile.load_balancing_policy, TokenAwarePolicy)
+    assert isinstance(profile.load_balancing_policy._child_policy, DCAwareRoundRobinPolicy)
+    assert type(profile.speculative_execution_policy) is speculative
+    assert cql_session.cluster.protocol_version == 4
+
+
+async def test_rows_go_in_unlogged_batches_of_prepared_statements_each_with_its_time(
+    empty_keyspace: Servers, cql_session: Session
+) -> None:
+    sent: list[object] = []
+
+    def see(future: ResponseFuture) -> None:
+        sent.append(future.message)
+
+    statements = Statements.prepare(cql_session, empty_keyspace.keyspace)
+    cql_session.add_request_init_listener(see)
+    try:
+        writer = RowWriter(Bridge(cql_session, WRITE, 10, 100), statements, 0)
+        await writer.write(batch(0, *(posted(*long_comments(from_ms)) for from_ms in (0, 10_000))))
+    finally:
+        cql_session.remove_request_init_listener(see)
+    batches = [message for message in sent if isinstance(message, BatchMessage)]
+    assert {message.batch_type for message in batches} == {BatchType.UNLOGGED}
+    assert sum(len(message.queries) for message in batches) == 200
+    for message in batches:
+        assert all(is_prepared for is_prepared, _, _ in message.queries)
+        assert len({tuple(parameters[:2]) for _, _, parameters in message.queries}) == 1, "of one partition"
+        assert sum(len(value) for _, _, parameters in message.queries for value in parameters) <= 32 * 1024
+    assert all(isinstance(message, BatchMessage | ExecuteMessage) for message in sent)
+    # Each with the time at which it was posted, in µs.
+    times = {int.from_bytes(parameters[-1]) for message in batches for _, _, parameters in message.queries}
+    assert times == {1_000 * comment.posted_at_ms for at_ms in (0, 10_000) for comment in long_comments(at_ms)}
 
 
 async def offsets(store: Store) -> list[int]:

@@ -21,6 +21,7 @@ from storage.rewind import rewind
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.store import FIRST, LAST, Batch
 from storage.trim import make_room, trim
+from storage.watch import Keep, LogWatch
 from storage.writer import Writer
 from tests.storage.broadcast import comment_at, posted, until
 
@@ -91,6 +92,55 @@ async def test_a_log_that_is_nearly_full_makes_room_of_what_is_written_and_not_t
     assert await make_room_in(1024 * 1024, young) == 3
     assert await make_room_in(1024 * 1024, DISTANT) == 2
     assert await first_seq(js, shard) == 6
+
+
+async def test_a_storage_at_work_trims_what_is_written_and_older_than_it_is_to_be_kept(
+    js: JetStreamContext, shard: Shard, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.watch._TRIM_EVERY_S", 0.2)
+    monkeypatch.setattr("storage.watch._LOOK_EVERY_S", 0.05)
+
+    async def trimmed_to(seq: int) -> None:
+        async def is_trimmed() -> bool:
+            return await first_seq(js, shard) == seq
+
+        await until(is_trimmed, f"the log begins with {seq}")
+
+    await store.adopt(0, shard.epoch)
+    await store.apply(Batch(0, shard.epoch, 0, 3))
+    async with asyncio.TaskGroup() as tasks:
+        # All are old by then, but three of them are written.
+        watching = tasks.create_task(LogWatch(js, store, 1, Keep(timedelta(0), timedelta(0))).run())
+        await trimmed_to(4)
+        await store.apply(Batch(0, shard.epoch, 3, 6))
+        await trimmed_to(7)
+        watching.cancel()
+    for offset_ms in range(2):
+        await js.publish(shard.subject("demo"), posted(comment_at(offset_ms, "demo")).SerializeToString())
+    await store.apply(Batch(0, shard.epoch, 6, 8))
+    looks = _counted_trims(monkeypatch)
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(LogWatch(js, store, 1, Keep(timedelta(hours=1), timedelta(0))).run())
+
+        async def has_looked() -> bool:
+            return len(looks) > 1
+
+        await until(has_looked, "it has looked for what is old")
+        watching.cancel()
+    assert looks == [0] * len(looks), "what is young stays"
+    assert await first_seq(js, shard) == 7
+
+
+def _counted_trims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages went with each trimming from now on."""
+    counts: list[int] = []
+
+    async def counted(js: JetStreamContext, store: SqliteStore, shard: int, older_than: datetime) -> int:
+        counts.append(await trim(js, store, shard, older_than))
+        return counts[-1]
+
+    monkeypatch.setattr("storage.watch.trim", counted)
+    return counts
 
 
 async def test_a_log_that_the_database_knows_under_another_epoch_is_not_trimmed(
