@@ -168,6 +168,14 @@ def test_replaying(system: System, visitors: Visitors, inspector: Inspector, str
     inspector.look(page, "refused")
 
 
+@pytest.mark.parametrize("path", ["/docs", "/docs/errors"])
+def test_the_pages_about_the_api(system: System, visitors: Visitors, inspector: Inspector, path: str) -> None:
+    page = visitors.page()
+    page.goto(f"{system.url}{path}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    inspector.look(page, path)
+
+
 def test_what_is_looked_for_is_found(system: System, visitors: Visitors, inspector: Inspector) -> None:
     page = visitors.page()
     page.goto(system.url)

@@ -4,6 +4,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -32,6 +33,8 @@ from tests.texts import examples
 from tests.viewers import Viewer, watch
 
 ORIGIN = "https://app.example"
+ENVOY_DEFAULT_S = 15
+"""When Envoy ends an answer of a route that says nothing of that."""
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +228,25 @@ def test_viewers_come_in_by_tls_and_are_descriptors(
         system.post(stream, "two")
         viewer.connect()
         viewer.until(lambda v: v.texts() == ["one", "two"], "what was missed")
+
+
+def test_who_watches_stays_for_longer_than_an_answer_may_take(
+    system: System, envoy: DeployedEnvoy, certificate: Certificate
+) -> None:
+    stream = system.create_stream()
+    with ExitStack() as watching:
+        viewers: list[Viewer] = [
+            watching.enter_context(kind(envoy.url, stream, tls=trusting(certificate, protocol)))
+            for kind, protocol in (*VIEWERS.values(), (Http2GrpcWebViewer, "h2"))
+        ]
+        session = watching.enter_context(SessionViewer(envoy.url, [stream], tls=trusting(certificate, "http/1.1")))
+        everyone = [*viewers, session]
+        until = time.monotonic() + ENVOY_DEFAULT_S + 1
+        watch(everyone, lambda: time.monotonic() > until, "an answer would have been ended by now")
+        system.post(stream, "still here?")
+        for viewer in viewers:
+            viewer.until(lambda v: v.texts() == ["still here?"], "the comment")
+        watch([session], lambda: session.shown(stream) == ["still here?"], "the comment")
 
 
 def empty(edges: list[Service]) -> bool:
