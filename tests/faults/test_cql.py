@@ -1,14 +1,19 @@
-"""The whole system over CQL: two storages, and a server that asks for a password, speaks TLS, and is killed."""
+"""The whole system over CQL: two storages, and a server that asks for a password and a certificate, speaks TLS, and is
+killed.
+"""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from storage.cql.servers import Servers
+from storage.cql.session import connect, disconnect
 from tests.certificates import make_certificate
 from tests.cql.server import START_S, CqlServer, require_server
 from tests.posting import Posting, check_once
@@ -28,7 +33,9 @@ role_manager: CassandraRoleManager
 client_encryption_options:
   enabled: true
   optional: false
+  require_client_auth: true
   keystore: {keystore}
+  truststore: {truststore}
   ssl_context_factory:
     class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
 """
@@ -39,12 +46,12 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CqlServe
     """A server, and the settings of those who may use it."""
     require_server()
     folder: Path = tmp_path_factory.mktemp("cql")
-    certificate = make_certificate(folder, "cql")
+    certificate, ours = make_certificate(folder, "cql"), make_certificate(folder, "storage")
     keystore = folder / "keystore.pem"
     keystore.write_text(certificate.key.read_text() + certificate.cert.read_text())
     password = folder / "password"
     password.write_text("cassandra\n")
-    with CqlServer(folder / "server", SECURED.format(keystore=keystore)) as server:
+    with CqlServer(folder / "server", SECURED.format(keystore=keystore, truststore=ours.cert)) as server:
         # Made by the server itself, when it starts for the first time.
         eventually(lambda: "Created default superuser role" in server.output.read_text(), "there is a user", 60)
         settings = {
@@ -52,6 +59,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CqlServe
             "cql_user": "cassandra",
             "cql_password_file": str(password),
             "cql_tls_ca": str(certificate.cert),
+            "cql_tls_cert": str(ours.cert),
+            "cql_tls_key": str(ours.key),
         }
         migrate(folder, settings)
         yield server, settings
@@ -140,3 +149,29 @@ def test_a_wrong_password_is_named_in_one_line(
     assert process.output.read_text() == (
         "setting LIVECOMMENTS_CQL_USER: the servers refuse this user or its password\n"
     )
+
+
+def known_as(server: CqlServer, settings: dict[str, str]) -> Servers:
+    """How a client with all that is asked for reaches it."""
+    files = {name: Path(settings[f"cql_{name}"]) for name in ("password_file", "tls_ca", "tls_cert", "tls_key")}
+    return Servers(("127.0.0.1",), server.port, "comments", user="cassandra", **files)
+
+
+def test_a_server_that_another_authority_vouches_for_is_told_nothing(
+    secured: tuple[CqlServer, dict[str, str]], tmp_path: Path
+) -> None:
+    servers = known_as(*secured)
+    disconnect(connect(servers))
+    other = make_certificate(tmp_path, "other")
+    with pytest.raises(ConnectionError, match="certificate verify failed"):
+        connect(replace(servers, tls_ca=other.cert))
+
+
+@pytest.mark.parametrize("which", ["none", "another"])
+def test_who_shows_the_server_no_certificate_that_it_trusts_is_let_in_nowhere(
+    secured: tuple[CqlServer, dict[str, str]], tmp_path: Path, which: str
+) -> None:
+    other = make_certificate(tmp_path, "other")
+    shown = {"none": (None, None), "another": (other.cert, other.key)}[which]
+    with pytest.raises(ConnectionError, match="no CQL server answers"):
+        connect(replace(known_as(*secured), tls_cert=shown[0], tls_key=shown[1]))
